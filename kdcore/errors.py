@@ -1,0 +1,40 @@
+"""What can go wrong in words a user can act on: one sentence, with the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class KdError(Exception):
+    """Base of every error whose message may be shown to a user as it stands."""
+
+
+class RecipeError(KdError, ValueError):
+    """A recipe that cannot be run: a bad value, or parts that do not fit together."""
+
+
+class UnknownName(RecipeError):
+    """A name that no task, architecture or method carries."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        known = sorted(known)
+        super().__init__(f"no {kind} {name!r}{did_you_mean(name, known)} Known: {', '.join(known)}")
+
+
+class HomeError(KdError, OSError):
+    """The folder in which runs and artifacts are kept cannot be used."""
+
+
+class StoreError(KdError):
+    """The database cannot be reached, read or written."""
+
+
+class RunError(KdError):
+    """A run that cannot be submitted, stopped, restarted or deleted as asked."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """'; did you mean 'kd'?' when something close is known, else '.'."""
+    close = get_close_matches(str(name), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else "."

@@ -1,0 +1,374 @@
+"""The protocol: one teacher, and for each seed the same student twice, without it and with it.
+
+Both students of a seed start from the same weights, see the same labelled batches in the same
+order, for the same steps at the same learning rate. What is left to differ is the teacher.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from zlib import crc32
+
+import numpy as np
+import onnxruntime
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from kdcore import methods, models, tasks
+from kdcore.compress.export import to_onnx
+from kdcore.errors import RecipeError
+from kdcore.measure.latency import latencies
+from kdcore.measure.size import macs, parameters
+from kdcore.recipe import ModelChoice, Recipe, Training, content_hash
+from kdcore.result import ARMS, STUDENTS, Arm, ArmName, Event, Phase, Progress, Result
+from kdcore.settings import Settings
+from kdcore.shelf import Shelf
+from kdcore.statistics import paired_difference, verdict
+from kdcore.tasks import Data, Split, stratified
+from kdcore.train import teacher as answers
+from kdcore.train.loop import Best, Report, epochs, logits, share_correct, train
+from kdcore.train.objective import distillation_loss, hard_loss
+
+PROBE = 500
+"""Test pictures kept with a run, to look at the three models' answers later."""
+
+LATENCY_BATCHES = (1, 32)
+
+
+def run(
+    recipe: Recipe,
+    on_event: Callable[[Event | Progress | Result], object] | None = None,
+    shelf: Shelf | None = None,
+) -> Result:
+    """Run a recipe to its end and return the result; `on_event` hears all that happens.
+
+    shelf: where teachers are reused from and artifacts kept, by default under KDCORE_HOME.
+    Raises RecipeError, before any training, on a recipe that cannot be run.
+    """
+    result = None
+    for happening in steps(recipe, shelf or default_shelf()):
+        if on_event is not None:
+            on_event(happening)
+        if isinstance(happening, Result):
+            result = happening
+    assert result is not None  # the last happening of a run is its result
+    return result
+
+
+def default_shelf() -> Shelf:
+    """The artifacts under KDCORE_HOME. Raises HomeError where it can't be written."""
+    return Shelf(Settings.from_environment().ready_home() / "artifacts")
+
+
+def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
+    """A run as a generator: events and progress, then results, each more complete.
+
+    The first result carries the verdict, the last one size and latency as well. Closing the
+    generator stops the run. One thread is used throughout, so that the same recipe gives the same
+    numbers here and in a worker.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from _Experiment(recipe, shelf).steps()
+    finally:
+        torch.set_num_threads(threads)
+
+
+def check(recipe: Recipe) -> None:
+    """Raise RecipeError, a sentence, if the recipe names what is unknown or does not fit."""
+    _Setting(recipe)
+
+
+@dataclass
+class _Setting:
+    """A recipe's names resolved: the data in memory, the networks' builders, the method."""
+
+    recipe: Recipe
+    data: Data = field(init=False)
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        task = tasks.get(recipe.task)
+        self.method = methods.get(recipe.method.name)
+        self.method.settle(recipe.method.options, recipe.temperature)
+        for role in ("teacher", "student"):
+            name = getattr(recipe, role).architecture
+            kinds = models.get(name).kinds
+            if task.kind not in kinds:
+                raise RecipeError(
+                    f"{role} {name!r} takes {' or '.join(kinds)} input, "
+                    f"but task {recipe.task!r} gives {task.kind}"
+                )
+        self.data = task.load()
+        for role in ("teacher", "student"):
+            self.build(getattr(recipe, role), seed=0)
+        self._check_transfer()
+
+    def _check_transfer(self) -> None:
+        available = len(self.data.train)
+        transfer = self.recipe.transfer
+        labelled = self.labelled_count
+        if labelled > available:
+            raise RecipeError(
+                f"transfer.labelled is {labelled:,}, but {self.recipe.task!r} has {available:,} "
+                f'training samples; choose up to {available:,}, or "all"'
+            )
+        rest = available - labelled
+        if transfer.unlabelled != "rest" and transfer.unlabelled > rest:
+            raise RecipeError(
+                f"transfer.unlabelled is {transfer.unlabelled:,}, but besides {labelled:,} labelled "
+                f'samples only {rest:,} are left; choose up to {rest:,}, or "rest"'
+            )
+
+    @property
+    def labelled_count(self) -> int:
+        labelled = self.recipe.transfer.labelled
+        return len(self.data.train) if labelled == "all" else labelled
+
+    @property
+    def unlabelled_count(self) -> int:
+        unlabelled = self.recipe.transfer.unlabelled
+        return len(self.data.train) - self.labelled_count if unlabelled == "rest" else unlabelled
+
+    def build(self, choice: ModelChoice, seed: int) -> nn.Module:
+        """A fresh network of the recipe's choice for the task's shapes."""
+        architecture = models.get(choice.architecture)
+        classes = len(self.data.class_names)
+        return architecture.build(
+            self.data.input_shape, classes, choice.options, derive(seed, "weights")
+        )
+
+    def transfer_set(self, seed: int) -> tuple[Tensor, Tensor]:
+        """Indices of this seed's labelled samples, and of all its transfer samples."""
+        labels = self.data.train.labels
+        order = stratified(labels, len(labels), derive(seed, "labelled"))
+        # a prefix of one class-balanced order, so that more labels keep the ones there were
+        labelled = stratified(labels, self.labelled_count, derive(seed, "labelled"))
+        others = order[~torch.isin(order, labelled)][: self.unlabelled_count]
+        return labelled, torch.cat([labelled, others])
+
+
+def derive(seed: int, purpose: str) -> int:
+    """A seed for one purpose, so that drawing more of one thing never shifts another."""
+    return int(np.random.SeedSequence([seed, crc32(purpose.encode())]).generate_state(1)[0])
+
+
+@dataclass
+class _Member:
+    """One network in training: where it stands, and the weights that did best on validation."""
+
+    arm: ArmName
+    seed: int
+    network: nn.Module
+    reports: Iterator[Report]
+    best: Best
+
+
+class _Experiment:
+    def __init__(self, recipe: Recipe, shelf: Shelf) -> None:
+        self.began = time.perf_counter()
+        self.recipe, self.shelf = recipe, shelf
+        self.setting = _Setting(recipe)
+        data = self.setting.data
+        self.splits = {
+            name: Split(data.normalise(split.images), split.labels)
+            for name, split in
+            {"train": data.train, "validation": data.validation, "test": data.test}.items()
+        }
+        self.reused = True
+        self.members: dict[ArmName, list[_Member]] = {arm: [] for arm in ARMS}
+
+    def steps(self) -> Iterator[Event | Progress | Result]:
+        yield from self._train_teachers()
+        yield from self._train_students()
+        outputs = {arm: self._test_logits(arm) for arm in ARMS}
+        result = self._verdict(outputs)
+        yield result
+        yield Progress("measuring", 1.0, None)
+        yield self._measured(replace(result, artifacts=self._keep_logits(outputs)))
+
+    # the teacher
+
+    def _train_teachers(self) -> Iterator[Event | Progress]:
+        recipe = self.recipe
+        seeds = (recipe.teacher_seed,) if recipe.teachers == "one" else recipe.seeds
+        for number, seed in enumerate(seeds):
+            network = self.setting.build(recipe.teacher, derive(seed, "teacher"))
+            member = _Member("teacher", seed, network, iter(()), Best())
+            self.members["teacher"].append(member)
+            key = self._teacher_key(seed)
+            stored = self.shelf.get_teacher(key)
+            if stored is not None:
+                self._recall(member, stored)
+                continue
+            self.reused = False
+            pool = torch.arange(len(self.splits["train"]))
+            loss = hard_loss(self.splits["train"])
+            member.reports = self._reports(member, pool, None, loss, recipe.teacher_training)
+            yield from self._advance([member], recipe.teacher_training, "teacher", number, len(seeds))
+            self.shelf.put_teacher(key, _pack(member))
+
+    def _teacher_key(self, seed: int) -> str:
+        parts = self.recipe.model_dump(mode="json", include={"task", "teacher", "teacher_training"})
+        return content_hash({**parts, "seed": seed})
+
+    def _recall(self, member: _Member, stored: bytes) -> None:
+        weights = safetensors.torch.load(stored)
+        member.network.load_state_dict(
+            {k.removeprefix("last."): v for k, v in weights.items() if k.startswith("last.")}
+        )
+        member.best.weights = {
+            k.removeprefix("best."): v for k, v in weights.items() if k.startswith("best.")
+        }
+
+    # the students
+
+    def _train_students(self) -> Iterator[Event | Progress]:
+        images = self.splits["train"].images
+        tables = [answers.cached(member.network, images) for member in self.members["teacher"]]
+        for number, seed in enumerate(self.recipe.seeds):
+            for arm in STUDENTS:
+                table = tables[number if len(tables) > 1 else 0]
+                self.members[arm].append(self._student(arm, seed, table))
+        # all students a report at a time: control and distilled are drawn side by side, and a
+        # band over the seeds stands from the first point on
+        everyone = [member for arm in STUDENTS for member in self.members[arm]]
+        yield from self._advance(everyone, self.recipe.training, "students")
+
+    def _student(self, arm: ArmName, seed: int, table: answers.Answers) -> _Member:
+        network = self.setting.build(self.recipe.student, seed)
+        member = _Member(arm, seed, network, iter(()), Best())
+        labelled, transfer = self.setting.transfer_set(seed)
+        train_split = self.splits["train"]
+        if arm == "control":
+            loss, extra = hard_loss(train_split), None
+        else:
+            visible = torch.zeros(len(train_split), dtype=torch.bool)
+            visible[labelled] = True
+            loss = distillation_loss(
+                train_split, visible, table, self.setting.method, self.recipe
+            )
+            extra = transfer if len(transfer) > len(labelled) else None
+        member.reports = self._reports(member, labelled, extra, loss, self.recipe.training)
+        return member
+
+    def _reports(self, member, pool, extra, loss, training: Training) -> Iterator[Report]:  # type: ignore[no-untyped-def]
+        batches = epochs(pool, training.batch_size, derive(member.seed, "batches"))
+        if extra is not None:
+            more = epochs(extra, training.batch_size, derive(member.seed, "transfer batches"))
+            batches = (torch.cat(both) for both in zip(batches, more, strict=False))
+        return train(
+            member.network, batches, loss, training, self.splits["validation"], member.best
+        )
+
+    def _advance(
+        self, members: list[_Member], training: Training, phase: Phase, part: int = 0, parts: int = 1
+    ) -> Iterator[Event | Progress]:
+        """Take all members from report to report together, telling of each."""
+        started = time.perf_counter()
+        rounds = zip(*(member.reports for member in members), strict=True)
+        for reports in rounds:
+            seconds = time.perf_counter() - self.began
+            for member, report in zip(members, reports, strict=True):
+                yield Event(member.arm, member.seed, report.step, report.metrics, seconds)
+            share = reports[0].step / training.steps
+            left = (time.perf_counter() - started) * (1 / share - 1)
+            yield Progress(phase, (part + share) / parts, left)
+
+    # the verdict
+
+    def _test_logits(self, arm: ArmName) -> list[tuple[Tensor, Tensor]]:
+        """For each member: test logits after the last step, and of the best on validation."""
+        images = self.splits["test"].images
+        pairs = []
+        for member in self.members[arm]:
+            last = logits(member.network, images)
+            kept = {k: v.clone() for k, v in member.network.state_dict().items()}
+            member.network.load_state_dict(member.best.weights or kept)
+            pairs.append((last, logits(member.network, images)))
+            member.network.load_state_dict(kept)
+        return pairs
+
+    def _verdict(self, outputs: dict[ArmName, list[tuple[Tensor, Tensor]]]) -> Result:
+        labels = self.splits["test"].labels
+        arms = {}
+        for arm, pairs in outputs.items():
+            network = self.members[arm][0].network
+            arms[arm] = Arm(
+                accuracy=tuple(share_correct(last, labels) for last, _ in pairs),
+                best_on_validation=tuple(share_correct(best, labels) for _, best in pairs),
+                parameters=parameters(network),
+                macs=macs(network, self.setting.data.input_shape),
+            )
+        difference = paired_difference(arms["control"].accuracy, arms["distilled"].accuracy)
+        return Result(
+            recipe=self.recipe,
+            verdict=verdict(difference),
+            difference=difference,
+            seconds=time.perf_counter() - self.began,
+            arms=arms,
+            teacher_reused=self.reused,
+            machine=_machine(),
+        )
+
+    # what is kept and measured
+
+    def _keep_logits(self, outputs: dict[ArmName, list[tuple[Tensor, Tensor]]]) -> dict[str, str]:
+        """The three models' last test logits (seeds, N, C), the labels and the pictures."""
+        test = self.setting.data.test
+        arrays = {
+            arm: torch.stack([last[:PROBE] for last, _ in pairs]).numpy()
+            for arm, pairs in outputs.items()
+        }
+        file = io.BytesIO()
+        np.savez_compressed(
+            file,
+            labels=test.labels[:PROBE].numpy(),
+            images=test.images[:PROBE].numpy(),
+            class_names=np.array(self.setting.data.class_names),
+            **arrays,
+        )
+        return {"logits": self.shelf.put(file.getvalue(), "npz")}
+
+    def _measured(self, result: Result) -> Result:
+        """Export the first seed's three models, and measure the very files."""
+        shape = self.setting.data.input_shape
+        files = {arm: to_onnx(self.members[arm][0].network, shape) for arm in ARMS}
+        timings = {batch: latencies(files, shape, batch) for batch in LATENCY_BATCHES}
+        artifacts = dict(result.artifacts)
+        arms = {}
+        for arm in ARMS:
+            artifacts[f"{arm}.onnx"] = self.shelf.put(files[arm], "onnx")
+            artifacts[f"{arm}.safetensors"] = self.shelf.put(
+                safetensors.torch.save(self.members[arm][0].network.state_dict()), "safetensors"
+            )
+            arms[arm] = replace(
+                result.arms[arm],
+                onnx_bytes=len(files[arm]),
+                latency_ms=timings[LATENCY_BATCHES[0]][arm].median_ms,
+                latency=tuple(timings[batch][arm] for batch in LATENCY_BATCHES),
+            )
+        seconds = time.perf_counter() - self.began
+        return replace(result, arms=arms, artifacts=artifacts, seconds=seconds)
+
+
+def _pack(member: _Member) -> bytes:
+    last = {f"last.{k}": v for k, v in member.network.state_dict().items()}
+    best = {f"best.{k}": v for k, v in (member.best.weights or {}).items()}
+    return safetensors.torch.save({**last, **best})
+
+
+def _machine() -> dict[str, str | int]:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count() or 1,
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }

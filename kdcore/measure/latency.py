@@ -1,0 +1,67 @@
+"""Latency in onnxruntime, the same for all models: one thread, warmed up, calls interleaved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import onnxruntime
+
+from kdcore.result import Latency
+
+ROUNDS = 60
+WARM_UP = 10
+SAMPLE_SECONDS = 1e-3
+"""A sample is as many calls in a row as fill this: one call of a small model is shorter than the
+clock's own cost."""
+
+
+def latencies(
+    models: Mapping[str, bytes], input_shape: tuple[int, ...], batch: int
+) -> dict[str, Latency]:
+    """Milliseconds per call of each ONNX model at this batch size, in float32.
+
+    Models take turns (A B C A B C ...), so that a slow moment of the machine hits all alike.
+    CPU time is the calling thread's own: it stays put where another process steals the core.
+    """
+    inputs = np.random.default_rng(0).standard_normal((batch, *input_shape), dtype=np.float32)
+    sessions = {name: session(model) for name, model in models.items()}
+    calls = {name: _calls_a_sample(each, inputs) for name, each in sessions.items()}
+    wall: dict[str, list[float]] = {name: [] for name in models}
+    cpu: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(ROUNDS):
+        for name, each in sessions.items():
+            elapsed, worked = _sample(each, inputs, calls[name])
+            wall[name].append(elapsed)
+            cpu[name].append(worked)
+    return {name: _summary(batch, wall[name], cpu[name]) for name in models}
+
+
+def session(model: bytes) -> onnxruntime.InferenceSession:
+    """An onnxruntime session of a serialised model that keeps to the calling thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _calls_a_sample(model: onnxruntime.InferenceSession, inputs: np.ndarray) -> int:
+    elapsed, _ = _sample(model, inputs, WARM_UP)
+    return max(1, min(1000, round(SAMPLE_SECONDS / max(elapsed, 1e-9))))
+
+
+def _sample(
+    model: onnxruntime.InferenceSession, inputs: np.ndarray, calls: int
+) -> tuple[float, float]:
+    feed = {model.get_inputs()[0].name: inputs}
+    wall, cpu = time.perf_counter(), time.thread_time()
+    for _ in range(calls):
+        model.run(None, feed)
+    return (time.perf_counter() - wall) / calls, (time.thread_time() - cpu) / calls
+
+
+def _summary(batch: int, wall: list[float], cpu: list[float]) -> Latency:
+    low, median, high = 1000 * np.percentile(wall, [10, 50, 90])
+    return Latency(batch, float(median), float(low), float(high), 1000 * float(np.median(cpu)))

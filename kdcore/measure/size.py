@@ -1,0 +1,23 @@
+"""Parameters and multiply-accumulates of a network."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+
+def parameters(network: nn.Module) -> int:
+    """Number of trained numbers in the network."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def macs(network: nn.Module, input_shape: tuple[int, ...]) -> int:
+    """Multiply-accumulates of one sample's forward pass: half of torch's count of operations.
+
+    Counts matrix products and convolutions; element-wise work is left out, as is customary.
+    """
+    network.eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, *input_shape))
+    return counter.get_total_flops() // 2

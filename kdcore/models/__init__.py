@@ -1,0 +1,61 @@
+"""Architectures: one file a family, each a decorated function that builds a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from kdcore.knobs import Knob, knobs, settle
+from kdcore.registry import Registry, first_line, import_siblings
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A family of networks: the kinds of input it takes, its options, and how to build one."""
+
+    name: str
+    title: str
+    kinds: tuple[str, ...]
+    about: str
+    knobs: tuple[Knob, ...]
+    function: Callable[..., nn.Module]
+
+    def build(
+        self,
+        input_shape: tuple[int, ...],
+        classes: int,
+        options: Mapping[str, object],
+        seed: int,
+    ) -> nn.Module:
+        """A fresh network from (N, *input_shape) to logits (N, classes), weights from the seed.
+
+        Raises RecipeError on options the architecture does not take.
+        """
+        settled = settle(f"architecture {self.name!r}", self.knobs, options)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self.function(input_shape, classes, **settled)
+
+
+_architectures: Registry[Architecture] = Registry("architecture")
+get, names = _architectures.get, _architectures.names
+
+
+def architecture(
+    name: str, *, title: str, kinds: tuple[str, ...]
+) -> Callable[[Callable[..., nn.Module]], Architecture]:
+    """Register the decorated builder."""
+
+    def register(function: Callable[..., nn.Module]) -> Architecture:
+        known = knobs(function)
+        return _architectures.add(
+            Architecture(name, title, kinds, first_line(function), known, function)
+        )
+
+    return register
+
+
+import_siblings(__name__, __path__)

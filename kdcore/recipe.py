@@ -1,0 +1,183 @@
+"""A recipe is all it takes to get the same numbers again, from a page, the shell or a notebook."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from kdcore.errors import RecipeError, did_you_mean
+from kdcore.knobs import Range
+
+PROTOCOL = 1
+"""Raised when the same recipe would give other numbers than before; part of every content hash."""
+
+FEWEST_SEEDS_FOR_A_VERDICT = 3
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ModelChoice(_Part):
+    """An architecture by name, with its options."""
+
+    architecture: str = "mlp"
+    options: dict[str, JsonValue] = {}
+
+
+class MethodChoice(_Part):
+    """A distillation method by name, with its options."""
+
+    name: str = "kd"
+    options: dict[str, JsonValue] = {}
+
+
+class Transfer(_Part):
+    """What the student gets to see: labelled samples, and more whose labels are hidden from it.
+
+    The teacher answers for both; the control learns from the labelled ones alone.
+    """
+
+    labelled: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
+    unlabelled: Annotated[int, Field(ge=0)] | Literal["rest"] = 0
+
+
+class Training(_Part):
+    """How long and how fast one network is trained, with Adam."""
+
+    steps: Annotated[
+        int,
+        Field(ge=1, le=1_000_000),
+        Range(20, 5000, 20, "Optimizer steps, the same for both students."),
+    ] = 400
+    batch_size: Annotated[
+        int,
+        Field(ge=1, le=65_536),
+        Range(8, 512, 8, "Samples a step."),
+    ] = 64
+    learning_rate: Annotated[
+        float,
+        Field(gt=0, le=10),
+        Range(1e-4, 1e-1, None, "Adam's step size, the same for both students.", log=True),
+    ] = 1e-2
+
+
+class Recipe(_Part):
+    """Task, models, method, weights and seeds of one experiment.
+
+    `title` and `about` are for people and no part of the identity. Frozen, validated, JSON both
+    ways. Raises RecipeError, one sentence, on any value that cannot be meant.
+    """
+
+    title: Annotated[str, Field(max_length=120)] = ""
+    about: Annotated[str, Field(max_length=2000)] = ""
+    task: str = "digits"
+    transfer: Transfer = Transfer()
+    teacher: ModelChoice = ModelChoice(options={"widths": [256, 256]})
+    student: ModelChoice = ModelChoice(options={"widths": [16]})
+    teacher_training: Training = Training(learning_rate=1e-3)
+    training: Training = Training()
+    method: MethodChoice = MethodChoice()
+    temperature: Annotated[
+        float,
+        Field(gt=0, le=1000),
+        Range(1, 20, 0.5, "Higher T softens the teacher's answer, so its doubts weigh more."),
+    ] = 4.0
+    soft_weight: Annotated[
+        float,
+        Field(ge=0, le=1e6),
+        Range(0, 1, 0.05, "α: the weight on the teacher's answer; the labels get the rest."),
+    ] = 0.9
+    hard_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.1
+    teachers: Literal["one", "per seed"] = "one"
+    teacher_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seeds: Annotated[
+        tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
+        Field(min_length=1, max_length=100),
+        Range(1, 20, 1, "Each seed trains both students anew; under 3 there is no verdict."),
+    ] = (0, 1, 2, 3, 4)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise RecipeError(_sentence(error)) from None
+
+    @model_validator(mode="after")
+    def _weights_and_seeds(self) -> Recipe:
+        if self.soft_weight + self.hard_weight <= 0:
+            raise ValueError("soft_weight and hard_weight are both 0; raise one, or nothing learns")
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds {list(self.seeds)} holds one twice; each pair needs its own")
+        return self
+
+    @property
+    def id(self) -> str:
+        """Content hash: equal for recipes that give the same numbers."""
+        return content_hash(self.model_dump(mode="json", exclude={"title", "about"}))
+
+    def to_json(self) -> str:
+        """Indented JSON that `from_json` reads back to an equal recipe."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Recipe:
+        """Read a recipe. Raises RecipeError where the text is no JSON or no recipe."""
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise RecipeError(f"the recipe is not valid JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise RecipeError("the recipe must be a JSON object, such as {\"task\": \"digits\"}")
+        return cls(**values)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Recipe:
+        """Read a recipe file. Raises RecipeError where it is missing, unreadable or wrong."""
+        try:
+            text = Path(path).read_bytes()
+        except OSError as error:
+            raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from None
+        return cls.from_json(text)
+
+
+def content_hash(values: object) -> str:
+    """Sixteen hex digits that name a JSON value and the protocol it was run under."""
+    text = json.dumps([PROTOCOL, values], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def bounds(model: type[BaseModel], field: str) -> Range:
+    """The Range a field of a recipe was annotated with: a slider's limits, step and help."""
+    return next(m for m in model.model_fields[field].metadata if isinstance(m, Range))
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in ("int", "literal['all']"))
+    where = where.split(".constrained")[0].split(".literal")[0]
+    value = first.get("input")
+    match first["type"]:
+        case "value_error":
+            return str(first["ctx"]["error"])
+        case "extra_forbidden":
+            known = _fields_at(first["loc"][:-1])
+            hint = did_you_mean(str(first["loc"][-1]), known)
+            return f"a recipe has no field {where!r}{hint} Known: {', '.join(known)}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
+            rule = first["msg"].replace("Input should be", "it must be")
+            return f"{where} is {value!r}; {rule}"
+        case _:
+            rule = first["msg"].replace("Input should", "it should")
+            return f"{where} is {value!r}; {rule[0].lower()}{rule[1:]}"
+
+
+def _fields_at(path: tuple[int | str, ...]) -> list[str]:
+    model: Any = Recipe
+    for part in path:
+        model = model.model_fields[part].annotation
+    return list(model.model_fields)

@@ -1,0 +1,99 @@
+"""What a run tells while it goes on, and what it leaves: plain, frozen, torch-free records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from kdcore.recipe import Recipe
+from kdcore.statistics import Difference, Verdict
+
+ArmName = Literal["teacher", "control", "distilled"]
+ARMS: tuple[ArmName, ...] = ("teacher", "control", "distilled")
+STUDENTS: tuple[ArmName, ...] = ("control", "distilled")
+
+Phase = Literal["teacher", "students", "measuring"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """One arm and seed at one step: its validation accuracy and unweighted loss terms.
+
+    `seconds` since the run began; terms are means over the steps since the last event.
+    """
+
+    arm: ArmName
+    seed: int
+    step: int
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the run is: the phase, the share of all steps done, and the seconds left of it."""
+
+    phase: Phase
+    done: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds for one call: median wall time, its 10th and 90th percentile, CPU time."""
+
+    batch: int
+    median_ms: float
+    low_ms: float
+    high_ms: float
+    cpu_ms: float
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the three models, over its seeds.
+
+    accuracy: on the test split after the last step, in [0, 1]; best_on_validation: the test
+    accuracy of the weights that did best on the validation split. `onnx_bytes` and latency are
+    None until they are measured, on the first seed's model.
+    """
+
+    accuracy: tuple[float, ...]
+    best_on_validation: tuple[float, ...]
+    parameters: int
+    macs: int
+    onnx_bytes: int | None = None
+    latency_ms: float | None = None
+    latency: tuple[Latency, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one recipe gave. `artifacts` maps a role ("logits", "teacher.onnx") to a file name."""
+
+    recipe: Recipe
+    verdict: Verdict
+    difference: Difference
+    seconds: float
+    arms: dict[ArmName, Arm]
+    teacher_reused: bool
+    machine: Mapping[str, str | int]
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """JSON that `from_json` reads back to an equal result."""
+        return _adapter().dump_json(self, indent=indent).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Result:
+        """Read a result that `to_json` wrote."""
+        return _adapter().validate_json(text)
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Any]:
+    return TypeAdapter(Result)

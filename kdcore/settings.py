@@ -1,0 +1,52 @@
+"""Where things are kept: four environment variables, each with a default that just works."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from platformdirs import user_data_path
+
+from kdcore.errors import HomeError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """home: database and artifacts; data: downloaded data sets; scheduler: a Dask cluster's address.
+
+    From KDCORE_HOME, KDCORE_DATA, KDCORE_DATABASE_URL and KDCORE_SCHEDULER.
+    """
+
+    home: Path
+    data: Path
+    database_url: str
+    scheduler: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Settings of this process; an empty variable counts as unset."""
+        home = environment.get("KDCORE_HOME")
+        folder = Path(home).expanduser().absolute() if home else user_data_path("kdcore", False)
+        data = environment.get("KDCORE_DATA")
+        return cls(
+            home=folder,
+            data=Path(data).expanduser().absolute() if data else folder / "data",
+            database_url=environment.get("KDCORE_DATABASE_URL") or f"sqlite:///{folder / 'kdcore.db'}",
+            scheduler=environment.get("KDCORE_SCHEDULER") or None,
+        )
+
+    def ready_home(self) -> Path:
+        """The home folder, made if need be. Raises HomeError where it can't be written."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.home):
+                pass
+        except OSError as error:
+            raise HomeError(
+                f"cannot write to {self.home}: {error.strerror}. "
+                "Set KDCORE_HOME to a folder that you may write to."
+            ) from None
+        return self.home

@@ -1,0 +1,98 @@
+"""Paired differences over seeds, their interval, and the verdict in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT
+
+Verdict = Literal["better", "worse", "no clear difference", "too few seeds"]
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Distilled minus control, in percentage points of accuracy, paired by seed.
+
+    `low` and `high` bound the mean with 95 % confidence; None where seeds are too few.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    per_seed: tuple[float, ...]
+
+
+def mean(values: Sequence[float]) -> float:
+    """Arithmetic mean."""
+    return math.fsum(values) / len(values)
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Sample standard deviation (n - 1), or None for fewer than two values."""
+    if len(values) < 2:
+        return None
+    centre = mean(values)
+    return math.sqrt(math.fsum((v - centre) ** 2 for v in values) / (len(values) - 1))
+
+
+def paired_difference(control: Sequence[float], distilled: Sequence[float]) -> Difference:
+    """Student's paired t interval of the difference of two accuracies, in points.
+
+    control, distilled: accuracies in [0, 1], same seeds in the same order.
+    Raises ValueError if they are not pairs. Source: Student, 1908, "The Probable Error of a Mean".
+    """
+    if len(control) != len(distilled) or not control:
+        raise ValueError(f"{len(control)} controls and {len(distilled)} students are no pairs")
+    points = tuple(100 * (d - c) for c, d in zip(control, distilled, strict=True))
+    deviation = spread(points)
+    if deviation is None or len(points) < FEWEST_SEEDS_FOR_A_VERDICT:
+        return Difference(mean(points), None, None, points)
+    from scipy.stats import t  # half a second to import: only where an interval is due
+
+    half = float(t.ppf((1 + CONFIDENCE) / 2, len(points) - 1)) * deviation / math.sqrt(len(points))
+    return Difference(mean(points), mean(points) - half, mean(points) + half, points)
+
+
+def verdict(difference: Difference) -> Verdict:
+    """better or worse where the interval leaves out zero; otherwise, no claim."""
+    if difference.low is None or difference.high is None:
+        return "too few seeds"
+    if difference.low > 0:
+        return "better"
+    if difference.high < 0:
+        return "worse"
+    return "no clear difference"
+
+
+def verdict_sentence(difference: Difference) -> str:
+    """What the seeds allow one to say, for a reader who knows no statistics."""
+    seeds = len(difference.per_seed)
+    amount = f"{abs(difference.mean):.1f} points"
+    if difference.low is None or difference.high is None:
+        return (
+            f"{seeds} {'seed is' if seeds == 1 else 'seeds are'} too few to tell luck from gain: "
+            f"the difference is {difference.mean:+.1f} points so far. "
+            f"Run at least {FEWEST_SEEDS_FOR_A_VERDICT} seeds."
+        )
+    interval = f"95 % interval {difference.low:+.1f} to {difference.high:+.1f}, {seeds} paired seeds"
+    match verdict(difference):
+        case "better":
+            return (
+                f"Distillation helped: the student is {amount} more accurate "
+                f"than the same student trained on labels alone ({interval})."
+            )
+        case "worse":
+            return (
+                f"Distillation hurt: the student is {amount} less accurate "
+                f"than the same student trained on labels alone ({interval})."
+            )
+        case _:
+            return (
+                f"Distillation made no clear difference: {difference.mean:+.1f} points "
+                f"against the same student trained on labels alone ({interval})."
+            )
