@@ -14,7 +14,7 @@ class RecipeError(KdError, ValueError):
     """A recipe that cannot be run: a bad value, or parts that do not fit together."""
 
 
-class UnknownName(RecipeError):
+class UnknownNameError(RecipeError):
     """A name that no task, architecture or method carries."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:

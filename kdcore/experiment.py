@@ -11,8 +11,8 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from zlib import crc32
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -20,19 +20,18 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from kdcore import methods, models, tasks
 from kdcore.compress.export import to_onnx
-from kdcore.errors import RecipeError
 from kdcore.measure.latency import latencies
 from kdcore.measure.size import macs, parameters
-from kdcore.recipe import ModelChoice, Recipe, Training, content_hash
+from kdcore.recipe import Recipe, Training, content_hash
 from kdcore.result import ARMS, STUDENTS, Arm, ArmName, Event, Phase, Progress, Result
+from kdcore.setting import Setting, derive, make_visible
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
-from kdcore.tasks import Data, Split, stratified
+from kdcore.tasks import Split
 from kdcore.train import teacher as answers
-from kdcore.train.loop import Best, Report, epochs, logits, share_correct, train
+from kdcore.train.loop import Best, Loss, Report, epochs, logits, share_correct, train
 from kdcore.train.objective import distillation_loss, hard_loss
 
 PROBE = 500
@@ -83,81 +82,7 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
 
 def check(recipe: Recipe) -> None:
     """Raise RecipeError, a sentence, if the recipe names what is unknown or does not fit."""
-    _Setting(recipe)
-
-
-@dataclass
-class _Setting:
-    """A recipe's names resolved: the data in memory, the networks' builders, the method."""
-
-    recipe: Recipe
-    data: Data = field(init=False)
-
-    def __post_init__(self) -> None:
-        recipe = self.recipe
-        task = tasks.get(recipe.task)
-        self.method = methods.get(recipe.method.name)
-        self.method.settle(recipe.method.options, recipe.temperature)
-        for role in ("teacher", "student"):
-            name = getattr(recipe, role).architecture
-            kinds = models.get(name).kinds
-            if task.kind not in kinds:
-                raise RecipeError(
-                    f"{role} {name!r} takes {' or '.join(kinds)} input, "
-                    f"but task {recipe.task!r} gives {task.kind}"
-                )
-        self.data = task.load()
-        for role in ("teacher", "student"):
-            self.build(getattr(recipe, role), seed=0)
-        self._check_transfer()
-
-    def _check_transfer(self) -> None:
-        available = len(self.data.train)
-        transfer = self.recipe.transfer
-        labelled = self.labelled_count
-        if labelled > available:
-            raise RecipeError(
-                f"transfer.labelled is {labelled:,}, but {self.recipe.task!r} has {available:,} "
-                f'training samples; choose up to {available:,}, or "all"'
-            )
-        rest = available - labelled
-        if transfer.unlabelled != "rest" and transfer.unlabelled > rest:
-            raise RecipeError(
-                f"transfer.unlabelled is {transfer.unlabelled:,}, but besides {labelled:,} labelled "
-                f'samples only {rest:,} are left; choose up to {rest:,}, or "rest"'
-            )
-
-    @property
-    def labelled_count(self) -> int:
-        labelled = self.recipe.transfer.labelled
-        return len(self.data.train) if labelled == "all" else labelled
-
-    @property
-    def unlabelled_count(self) -> int:
-        unlabelled = self.recipe.transfer.unlabelled
-        return len(self.data.train) - self.labelled_count if unlabelled == "rest" else unlabelled
-
-    def build(self, choice: ModelChoice, seed: int) -> nn.Module:
-        """A fresh network of the recipe's choice for the task's shapes."""
-        architecture = models.get(choice.architecture)
-        classes = len(self.data.class_names)
-        return architecture.build(
-            self.data.input_shape, classes, choice.options, derive(seed, "weights")
-        )
-
-    def transfer_set(self, seed: int) -> tuple[Tensor, Tensor]:
-        """Indices of this seed's labelled samples, and of all its transfer samples."""
-        labels = self.data.train.labels
-        order = stratified(labels, len(labels), derive(seed, "labelled"))
-        # a prefix of one class-balanced order, so that more labels keep the ones there were
-        labelled = stratified(labels, self.labelled_count, derive(seed, "labelled"))
-        others = order[~torch.isin(order, labelled)][: self.unlabelled_count]
-        return labelled, torch.cat([labelled, others])
-
-
-def derive(seed: int, purpose: str) -> int:
-    """A seed for one purpose, so that drawing more of one thing never shifts another."""
-    return int(np.random.SeedSequence([seed, crc32(purpose.encode())]).generate_state(1)[0])
+    Setting(recipe)
 
 
 @dataclass
@@ -175,12 +100,15 @@ class _Experiment:
     def __init__(self, recipe: Recipe, shelf: Shelf) -> None:
         self.began = time.perf_counter()
         self.recipe, self.shelf = recipe, shelf
-        self.setting = _Setting(recipe)
+        self.setting = Setting(recipe)
         data = self.setting.data
         self.splits = {
             name: Split(data.normalise(split.images), split.labels)
-            for name, split in
-            {"train": data.train, "validation": data.validation, "test": data.test}.items()
+            for name, split in {
+                "train": data.train,
+                "validation": data.validation,
+                "test": data.test,
+            }.items()
         }
         self.reused = True
         self.members: dict[ArmName, list[_Member]] = {arm: [] for arm in ARMS}
@@ -212,7 +140,9 @@ class _Experiment:
             pool = torch.arange(len(self.splits["train"]))
             loss = hard_loss(self.splits["train"])
             member.reports = self._reports(member, pool, None, loss, recipe.teacher_training)
-            yield from self._advance([member], recipe.teacher_training, "teacher", number, len(seeds))
+            yield from self._advance(
+                [member], recipe.teacher_training, "teacher", number, len(seeds)
+            )
             self.shelf.put_teacher(key, _pack(member))
 
     def _teacher_key(self, seed: int) -> str:
@@ -250,16 +180,15 @@ class _Experiment:
         if arm == "control":
             loss, extra = hard_loss(train_split), None
         else:
-            visible = torch.zeros(len(train_split), dtype=torch.bool)
-            visible[labelled] = True
-            loss = distillation_loss(
-                train_split, visible, table, self.setting.method, self.recipe
-            )
+            visible = make_visible(labelled, len(train_split))
+            loss = distillation_loss(train_split, visible, table, self.setting.method, self.recipe)
             extra = transfer if len(transfer) > len(labelled) else None
         member.reports = self._reports(member, labelled, extra, loss, self.recipe.training)
         return member
 
-    def _reports(self, member, pool, extra, loss, training: Training) -> Iterator[Report]:  # type: ignore[no-untyped-def]
+    def _reports(
+        self, member: _Member, pool: Tensor, extra: Tensor | None, loss: Loss, training: Training
+    ) -> Iterator[Report]:
         batches = epochs(pool, training.batch_size, derive(member.seed, "batches"))
         if extra is not None:
             more = epochs(extra, training.batch_size, derive(member.seed, "transfer batches"))
@@ -269,7 +198,12 @@ class _Experiment:
         )
 
     def _advance(
-        self, members: list[_Member], training: Training, phase: Phase, part: int = 0, parts: int = 1
+        self,
+        members: list[_Member],
+        training: Training,
+        phase: Phase,
+        part: int = 0,
+        parts: int = 1,
     ) -> Iterator[Event | Progress]:
         """Take all members from report to report together, telling of each."""
         started = time.perf_counter()
@@ -323,18 +257,15 @@ class _Experiment:
     def _keep_logits(self, outputs: dict[ArmName, list[tuple[Tensor, Tensor]]]) -> dict[str, str]:
         """The three models' last test logits (seeds, N, C), the labels and the pictures."""
         test = self.setting.data.test
-        arrays = {
-            arm: torch.stack([last[:PROBE] for last, _ in pairs]).numpy()
-            for arm, pairs in outputs.items()
+        arrays: dict[str, Any] = {
+            "labels": test.labels[:PROBE].numpy(),
+            "images": test.images[:PROBE].numpy(),
+            "class_names": np.array(self.setting.data.class_names),
         }
+        for arm, pairs in outputs.items():
+            arrays[arm] = torch.stack([last[:PROBE] for last, _ in pairs]).numpy()
         file = io.BytesIO()
-        np.savez_compressed(
-            file,
-            labels=test.labels[:PROBE].numpy(),
-            images=test.images[:PROBE].numpy(),
-            class_names=np.array(self.setting.data.class_names),
-            **arrays,
-        )
+        np.savez_compressed(file, **arrays)
         return {"logits": self.shelf.put(file.getvalue(), "npz")}
 
     def _measured(self, result: Result) -> Result:

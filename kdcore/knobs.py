@@ -76,15 +76,15 @@ def _checked(owner: str, knob: Knob, value: object) -> Any:
     if isinstance(knob.bounds, Widths):
         return _widths(owner, knob.name, knob.bounds, value)
     whole = isinstance(knob.default, int) and not isinstance(knob.default, bool)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
     low, high = knob.bounds.low, knob.bounds.high
-    if not number or not math.isfinite(value) or not low <= value <= high:  # type: ignore[arg-type]
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if not low <= number <= high:  # nan is in no range
         raise RecipeError(
             f"{owner}: {knob.name} is {value!r}; give a number from {low:g} to {high:g}"
         )
-    if whole and value != int(value):  # type: ignore[call-overload]
+    if whole and number != int(number):
         raise RecipeError(f"{owner}: {knob.name} is {value!r}; give a whole number")
-    return int(value) if whole else float(value)  # type: ignore[call-overload, arg-type]
+    return int(number) if whole else float(number)
 
 
 def _widths(owner: str, name: str, bounds: Widths, value: object) -> tuple[int, ...]:

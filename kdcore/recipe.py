@@ -132,7 +132,7 @@ class Recipe(_Part):
         except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise RecipeError(f"the recipe is not valid JSON: {error}") from None
         if not isinstance(values, dict):
-            raise RecipeError("the recipe must be a JSON object, such as {\"task\": \"digits\"}")
+            raise RecipeError('the recipe must be a JSON object, such as {"task": "digits"}')
         return cls(**values)
 
     @classmethod

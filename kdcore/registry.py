@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
 
-from kdcore.errors import UnknownName
+from kdcore.errors import UnknownNameError
 
 
 class Named(Protocol):
@@ -35,11 +35,11 @@ class Registry(Generic[T]):
         return item
 
     def get(self, name: str) -> T:
-        """The definition of that name. Raises UnknownName with a close match."""
+        """The definition of that name. Raises UnknownNameError with a close match."""
         try:
             return self._items[name]
         except KeyError:
-            raise UnknownName(self.kind, name, self._items) from None
+            raise UnknownNameError(self.kind, name, self._items) from None
 
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""

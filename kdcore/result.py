@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import TypeAdapter
 
@@ -95,5 +95,5 @@ class Result:
 
 
 @lru_cache(maxsize=1)
-def _adapter() -> TypeAdapter[Any]:
+def _adapter() -> TypeAdapter[Result]:
     return TypeAdapter(Result)

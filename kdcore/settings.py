@@ -15,7 +15,7 @@ from kdcore.errors import HomeError
 
 @dataclass(frozen=True)
 class Settings:
-    """home: database and artifacts; data: downloaded data sets; scheduler: a Dask cluster's address.
+    """home: database and artifacts; data: data sets; scheduler: a Dask cluster's address.
 
     From KDCORE_HOME, KDCORE_DATA, KDCORE_DATABASE_URL and KDCORE_SCHEDULER.
     """
@@ -34,9 +34,19 @@ class Settings:
         return cls(
             home=folder,
             data=Path(data).expanduser().absolute() if data else folder / "data",
-            database_url=environment.get("KDCORE_DATABASE_URL") or f"sqlite:///{folder / 'kdcore.db'}",
+            database_url=environment.get("KDCORE_DATABASE_URL")
+            or f"sqlite:///{folder / 'kdcore.db'}",
             scheduler=environment.get("KDCORE_SCHEDULER") or None,
         )
+
+    def environment(self) -> dict[str, str]:
+        """The variables that give another process these very settings."""
+        return {
+            "KDCORE_HOME": str(self.home),
+            "KDCORE_DATA": str(self.data),
+            "KDCORE_DATABASE_URL": self.database_url,
+            "KDCORE_SCHEDULER": self.scheduler or "",
+        }
 
     def ready_home(self) -> Path:
         """The home folder, made if need be. Raises HomeError where it can't be written."""

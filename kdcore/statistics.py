@@ -69,6 +69,12 @@ def verdict(difference: Difference) -> Verdict:
     return "no clear difference"
 
 
+def signed(points: float) -> str:
+    """A difference as one reads it: +7.6, −0.4 or 0.0, never −0.0."""
+    rounded = round(points, 1)
+    return "0.0" if rounded == 0 else f"{rounded:+.1f}".replace("-", "−")
+
+
 def verdict_sentence(difference: Difference) -> str:
     """What the seeds allow one to say, for a reader who knows no statistics."""
     seeds = len(difference.per_seed)
@@ -76,10 +82,12 @@ def verdict_sentence(difference: Difference) -> str:
     if difference.low is None or difference.high is None:
         return (
             f"{seeds} {'seed is' if seeds == 1 else 'seeds are'} too few to tell luck from gain: "
-            f"the difference is {difference.mean:+.1f} points so far. "
+            f"the difference is {signed(difference.mean)} points so far. "
             f"Run at least {FEWEST_SEEDS_FOR_A_VERDICT} seeds."
         )
-    interval = f"95 % interval {difference.low:+.1f} to {difference.high:+.1f}, {seeds} paired seeds"
+    interval = (
+        f"95 % interval {signed(difference.low)} to {signed(difference.high)}, {seeds} paired seeds"
+    )
     match verdict(difference):
         case "better":
             return (
@@ -93,6 +101,6 @@ def verdict_sentence(difference: Difference) -> str:
             )
         case _:
             return (
-                f"Distillation made no clear difference: {difference.mean:+.1f} points "
+                f"Distillation made no clear difference: {signed(difference.mean)} points "
                 f"against the same student trained on labels alone ({interval})."
             )

@@ -32,4 +32,4 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     finally:
         chatter.setLevel(before)
     assert program is not None  # None only where a path is given
-    return program.model_proto.SerializeToString()
+    return bytes(program.model_proto.SerializeToString())

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import onnxruntime
 
 from kdcore.result import Latency
+
+N = TypeVar("N", bound=str)
 
 ROUNDS = 60
 WARM_UP = 10
@@ -18,8 +21,8 @@ clock's own cost."""
 
 
 def latencies(
-    models: Mapping[str, bytes], input_shape: tuple[int, ...], batch: int
-) -> dict[str, Latency]:
+    models: Mapping[N, bytes], input_shape: tuple[int, ...], batch: int
+) -> dict[N, Latency]:
     """Milliseconds per call of each ONNX model at this batch size, in float32.
 
     Models take turns (A B C A B C ...), so that a slow moment of the machine hits all alike.
@@ -28,8 +31,8 @@ def latencies(
     inputs = np.random.default_rng(0).standard_normal((batch, *input_shape), dtype=np.float32)
     sessions = {name: session(model) for name, model in models.items()}
     calls = {name: _calls_a_sample(each, inputs) for name, each in sessions.items()}
-    wall: dict[str, list[float]] = {name: [] for name in models}
-    cpu: dict[str, list[float]] = {name: [] for name in models}
+    wall: dict[N, list[float]] = {name: [] for name in models}
+    cpu: dict[N, list[float]] = {name: [] for name in models}
     for _ in range(ROUNDS):
         for name, each in sessions.items():
             elapsed, worked = _sample(each, inputs, calls[name])

@@ -20,4 +20,4 @@ def macs(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     network.eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, *input_shape))
-    return counter.get_total_flops() // 2
+    return int(counter.get_total_flops()) // 2

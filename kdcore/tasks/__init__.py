@@ -9,7 +9,6 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
-from kdcore.errors import RecipeError
 from kdcore.registry import Registry, first_line, import_siblings
 
 
@@ -79,23 +78,19 @@ def task(name: str, *, title: str, kind: str) -> Callable[[Callable[[], Data]], 
     return register
 
 
-def stratified(labels: Tensor, count: int, seed: int) -> Tensor:
-    """Indices of `count` samples with class shares as even as the data allow, in seeded order.
+def balanced_order(labels: Tensor, seed: int) -> Tensor:
+    """A seeded order of all samples in which the classes take turns.
 
-    labels: (N,) int64. Returns (count,) int64, without repeats. Classes take turns, so that every
-    class is there as soon as `count` reaches the number of classes.
-    Raises RecipeError if there are fewer samples than asked for.
+    labels: (N,) int64. Returns a permutation (N,) int64. Any beginning of it holds every class
+    as evenly as the data allow.
     """
-    if count > len(labels):
-        raise RecipeError(f"{count:,} samples asked for, but there are only {len(labels):,}")
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(labels), generator=generator)
     turn = torch.empty(len(labels), dtype=torch.int64)
     for label in labels.unique():
         members = (labels[order] == label).nonzero().squeeze(1)
         turn[members] = torch.arange(len(members))
-    chosen = order[turn.argsort(stable=True)[:count]]
-    return chosen[torch.randperm(count, generator=generator)]
+    return order[turn.argsort(stable=True)]
 
 
 import_siblings(__name__, __path__)

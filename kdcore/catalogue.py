@@ -1,0 +1,138 @@
+"""What there is to choose from, as plain records that a page reads without importing torch.
+
+The records are read off the definitions in `tasks`, `models` and `methods`, and kept in the store
+under a hash of those files: a new definition makes a new catalogue by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import TypeAdapter
+
+from kdcore.knobs import Knob
+
+if TYPE_CHECKING:
+    from kdcore.tasks import Task
+
+FOLDERS = ("tasks", "models", "methods")
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A task: its sizes, shapes and words."""
+
+    name: str
+    title: str
+    kind: str
+    about: str
+    class_names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
+class ArchitectureRecord:
+    """An architecture family and its options."""
+
+    name: str
+    title: str
+    kinds: tuple[str, ...]
+    about: str
+    knobs: tuple[Knob, ...]
+
+
+@dataclass(frozen=True)
+class MethodRecord:
+    """A distillation method, its options and its formula."""
+
+    name: str
+    title: str
+    paper: str
+    formula: str
+    about: str
+    takes_temperature: bool
+    knobs: tuple[Knob, ...]
+
+
+Record = TypeVar("Record", TaskRecord, ArchitectureRecord, MethodRecord)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All definitions of this installation."""
+
+    tasks: tuple[TaskRecord, ...]
+    architectures: tuple[ArchitectureRecord, ...]
+    methods: tuple[MethodRecord, ...]
+
+    def task(self, name: str) -> TaskRecord:
+        """The task of that name."""
+        return _named(self.tasks, name)
+
+    def architecture(self, name: str) -> ArchitectureRecord:
+        """The architecture of that name."""
+        return _named(self.architectures, name)
+
+    def method(self, name: str) -> MethodRecord:
+        """The method of that name."""
+        return _named(self.methods, name)
+
+    def to_json(self) -> str:
+        """JSON that `from_json` reads back."""
+        return _adapter().dump_json(self).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Catalogue:
+        """Read a catalogue that `to_json` wrote."""
+        return _adapter().validate_json(text)
+
+
+def catalogue_id() -> str:
+    """Hash of the files that define tasks, models and methods."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for file in sorted(f for folder in FOLDERS for f in (package / folder).glob("*.py")):
+        digest.update(f"{file.parent.name}/{file.name}".encode() + file.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def read_catalogue() -> Catalogue:
+    """Read the definitions themselves: imports torch and loads every task, which takes seconds."""
+    from kdcore import methods, models, tasks
+
+    return Catalogue(
+        tasks=tuple(_task_record(tasks.get(name)) for name in tasks.names()),
+        architectures=tuple(
+            ArchitectureRecord(a.name, a.title, a.kinds, a.about, a.knobs)
+            for a in map(models.get, models.names())
+        ),
+        methods=tuple(
+            MethodRecord(m.name, m.title, m.paper, m.formula, m.about, m.takes_temperature, m.knobs)
+            for m in map(methods.get, methods.names())
+        ),
+    )
+
+
+def _task_record(task: Task) -> TaskRecord:
+    data = task.load()
+    sizes = (len(data.train), len(data.validation), len(data.test))
+    return TaskRecord(
+        *(task.name, task.title, task.kind, task.about), data.class_names, data.input_shape, *sizes
+    )
+
+
+def _named(records: tuple[Record, ...], name: str) -> Record:
+    return next(record for record in records if record.name == name)
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[Catalogue]:
+    return TypeAdapter(Catalogue)

@@ -1,0 +1,140 @@
+"""python -m kdcore: run a recipe, serve the cluster, list what there is to choose from."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kdcore.errors import HomeError, KdError, RecipeError
+from kdcore.recipe import Recipe
+from kdcore.settings import Settings
+
+if TYPE_CHECKING:
+    from kdcore.result import Event, Progress, Result
+    from kdcore.shelf import Shelf
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0, or 2 for a bad recipe, or 1 for anything else; errors are one sentence."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except KdError as error:
+        print(f"kdcore: {error}", file=sys.stderr)
+        return 2 if isinstance(error, RecipeError) else 1
+    except KeyboardInterrupt:
+        print("kdcore: stopped", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kdcore", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="run a recipe; the result is one JSON object on stdout")
+    run.add_argument("recipe", metavar="RECIPE.json")
+    run.add_argument(
+        "--out", type=Path, metavar="DIR", help="also write the models and curves here"
+    )
+    run.set_defaults(command=_run)
+    serve = commands.add_parser("cluster", help="serve this machine's workers until they are idle")
+    serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
+    serve.set_defaults(command=_cluster)
+    catalogue = commands.add_parser("catalogue", help="print all definitions as JSON")
+    catalogue.set_defaults(command=_catalogue)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    recipe = Recipe.load(options.recipe)
+    out: Path | None = options.out
+    if out is not None:
+        _make_folder(out)
+    from kdcore.experiment import default_shelf, run
+    from kdcore.result import Event, Progress
+
+    shelf = default_shelf()
+    events: list[Event] = []
+    show = _show_line if sys.stderr.isatty() else _show_phase()
+
+    def listen(happening: object) -> None:
+        if isinstance(happening, Event):
+            events.append(happening)
+        elif isinstance(happening, Progress):
+            show(happening)
+
+    result = run(recipe, listen, shelf)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    if out is not None:
+        _write(out, result, events, shelf)
+    print(result.to_json(indent=2))
+    return 0
+
+
+def _show_line(progress: Progress) -> None:
+    """One line of a terminal, written over and over."""
+    left = "" if progress.seconds_left is None else f", {progress.seconds_left:.0f} s left"
+    line = f"\r{progress.phase} {progress.done:4.0%}{left}".ljust(50)
+    print(line, end="", file=sys.stderr, flush=True)
+
+
+def _show_phase() -> Callable[[Progress], None]:
+    """A line for each new phase: what a log file wants."""
+    shown: set[str] = set()
+
+    def show(progress: Progress) -> None:
+        if progress.phase not in shown:
+            shown.add(progress.phase)
+            print(progress.phase, file=sys.stderr, flush=True)
+
+    return show
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HomeError(
+            f"cannot write to {out}: {error.strerror}; give --out another folder"
+        ) from None
+
+
+def _write(out: Path, result: Result, events: list[Event], shelf: Shelf) -> None:
+    """recipe.json, result.json, curves.csv, and each artifact under its role's name."""
+    try:
+        (out / "recipe.json").write_text(result.recipe.to_json() + "\n")
+        (out / "result.json").write_text(result.to_json(indent=2) + "\n")
+        with (out / "curves.csv").open("w") as file:
+            file.write("arm,seed,step,metric,value,seconds\n")
+            for event in events:
+                for name, value in event.metrics.items():
+                    row = (event.arm, event.seed, event.step, name, value, f"{event.seconds:.3f}")
+                    file.write(",".join(map(str, row)) + "\n")
+        for role, name in result.artifacts.items():
+            target = role if "." in role else f"{role}{Path(name).suffix}"
+            (out / target).write_bytes(shelf.get(name))
+    except OSError as error:
+        raise HomeError(
+            f"cannot write to {out}: {error.strerror}; give --out another folder"
+        ) from None
+
+
+def _cluster(options: argparse.Namespace) -> int:
+    from kdcore.runs.cluster import IDLE_SECONDS, serve
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    idle = IDLE_SECONDS if options.idle is None else options.idle
+    if not serve(Settings.from_environment(), idle):
+        print("kdcore: a cluster is running already", file=sys.stderr)
+    return 0
+
+
+def _catalogue(_options: argparse.Namespace) -> int:
+    from kdcore.catalogue import read_catalogue
+
+    print(read_catalogue().to_json())
+    return 0

@@ -1,0 +1,222 @@
+"""The runner: hands runs to the cluster, and notices the ones that nobody works on any more."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from kdcore.catalogue import Catalogue, catalogue_id
+from kdcore.errors import KdError, RunError
+from kdcore.recipe import Recipe
+from kdcore.runs import cluster
+from kdcore.runs.store import Run, Store
+from kdcore.runs.worker import execute, warm_up
+from kdcore.settings import Settings
+from kdcore.shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+START_SECONDS = 30.0
+RECONCILE_SECONDS = 2.0
+SILENT_SECONDS = 10.0
+"""A run that gave no sign of life for so long is looked for on the scheduler."""
+
+ROOT = Path(__file__).parents[2]
+LOG = "cluster.log"
+
+
+class Runner:
+    """One per app: its store, its shelf, and its line to the cluster.
+
+    Made in milliseconds; the cluster is started and connected to in the background.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = Store(settings)
+        self.shelf = Shelf(settings.ready_home() / "artifacts")
+        self._client: Any = None
+        self._futures: dict[str, Any] = {}
+        self._connecting = threading.Lock()
+        self._reconciling = threading.Lock()
+        self._reconciled = 0.0
+        threading.Thread(target=self._connect_early, daemon=True).start()
+
+    def submit(self, recipe: Recipe, name: str) -> Run:
+        """Queue a recipe and hand it to the cluster."""
+        client = self._connected()
+        return self._hand_over(client, self.store.submit(recipe, name))
+
+    def restart(self, run_id: str) -> Run:
+        """Start a run again that was cancelled, failed or interrupted."""
+        client = self._connected()
+        return self._hand_over(client, self.store.restart(run_id))
+
+    def cancel(self, run_id: str) -> Run:
+        """Ask a run to stop: at once if it is queued, else at its next progress event."""
+        return self.store.request_stop(run_id)
+
+    def delete(self, run_id: str) -> None:
+        """Delete an ended run with the artifacts that only it needed."""
+        for name in self.store.delete(run_id):
+            self.shelf.remove(name)
+
+    def catalogue(self) -> Catalogue:
+        """What there is to choose from; read off the definitions once after they changed."""
+        key = catalogue_id()
+        text = self.store.catalogue(key)
+        if text is None:
+            text = _python(self.settings, "catalogue", timeout=120)
+            self.store.keep_catalogue(key, text)
+        return Catalogue.from_json(text)
+
+    def reconcile_soon(self) -> None:
+        """Look, in the background and not too often, for runs that nobody works on."""
+        if time.monotonic() - self._reconciled < RECONCILE_SECONDS:
+            return
+        self._reconciled = time.monotonic()
+        threading.Thread(target=self._reconcile_quietly, daemon=True).start()
+
+    def reconcile(self) -> None:
+        """Mark unfinished runs as interrupted that are silent and unknown to the scheduler."""
+        with self._reconciling:
+            now = time.time()
+            silent = [r for r in self.store.unfinished() if now - r.heartbeat > SILENT_SECONDS]
+            known = self._keys() if silent else set()
+            for run in silent:
+                if not any(key.startswith(f"{run.id}-") for key in known):
+                    self.store.interrupt(run.id, silent_since=now - SILENT_SECONDS)
+
+    def _hand_over(self, client: Any, run: Run) -> Run:
+        from distributed import fire_and_forget
+
+        key = f"{run.id}-{run.attempt}"
+        future = client.submit(execute, run.id, self.settings, key=key, pure=False)
+        fire_and_forget(future)  # goes on without us: a run belongs to no session
+        future.release()
+        return run
+
+    def _connected(self) -> Any:
+        with self._connecting:
+            if self._client is not None and self._client.status == "running":
+                return self._client
+            self._drop_client()
+            self._client = self._connect()
+            return self._client
+
+    def _connect(self) -> Any:
+        from distributed import Client
+
+        external = self.settings.scheduler
+        scheduler = external or self._local_cluster()
+        try:
+            client = Client(scheduler, timeout=10, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:
+            advice = "check KDCORE_SCHEDULER, or unset it to use this machine"
+            raise RunError(
+                f"no Dask scheduler answers at {scheduler} ({error}); "
+                f"{advice if external else 'try again in a moment'}"
+            ) from None
+        if external:
+            _warm_all(client)
+        return client
+
+    def _local_cluster(self) -> str:
+        home = self.settings.home
+        found = cluster.address(home)
+        if found is not None:
+            return found
+        process = _spawn(self.settings, "cluster")
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            found = cluster.address(home)
+            if found is not None:
+                return found
+            if process.poll() not in (None, 0):
+                break
+            time.sleep(0.1)
+        raise RunError(
+            f"the engine did not start within {START_SECONDS:.0f} s; its log is {home / LOG}"
+        )
+
+    def _keys(self) -> set[str]:
+        """Keys of all tasks that the scheduler has; none where there is no scheduler."""
+        scheduler = self.settings.scheduler or cluster.address(self.settings.home)
+        if scheduler is None or not cluster.answers(scheduler):
+            return set()
+
+        def tasks(dask_scheduler: Any = None) -> list[str]:
+            # nested, so that it travels by value: the scheduler need not have kdcore
+            alive = ("waiting", "no-worker", "queued", "processing")
+            return [str(k) for k, task in dask_scheduler.tasks.items() if task.state in alive]
+
+        return set(self._connected().run_on_scheduler(tasks))
+
+    def _reconcile_quietly(self) -> None:
+        try:
+            self.reconcile()
+        except (KdError, OSError, TimeoutError) as error:
+            log.warning("could not look after unfinished runs: %s", error)
+
+    def _connect_early(self) -> None:
+        try:
+            self._connected()
+            self.reconcile()
+        except (KdError, OSError, TimeoutError) as error:
+            log.warning("the engine is not there yet: %s", error)
+
+    def _drop_client(self) -> None:
+        if self._client is not None:
+            self._client.close(timeout=1)
+            self._client = None
+
+
+def _warm_all(client: Any) -> None:
+    from distributed import fire_and_forget
+
+    for worker in client.scheduler_info(n_workers=-1)["workers"]:
+        fire_and_forget(client.submit(warm_up, workers=[worker], pure=False))
+
+
+def _python(settings: Settings, command: str, timeout: float) -> str:
+    """What `python -m kdcore COMMAND` prints. Raises RunError with its last words if it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kdcore", command],
+        env=_environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise RunError(f"reading the definitions failed: {reason}")
+    return done.stdout
+
+
+def _spawn(settings: Settings, command: str) -> subprocess.Popen[bytes]:
+    """Start `python -m kdcore COMMAND` as a process that lives on without us."""
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
+    with (settings.home / LOG).open("ab") as output:
+        return subprocess.Popen(
+            [sys.executable, "-m", "kdcore", command],
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            **apart,
+        )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """Ours, with the settings spelled out, and kdcore importable from any folder."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, **settings.environment(), "PYTHONPATH": os.pathsep.join(paths)}

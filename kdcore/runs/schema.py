@@ -1,0 +1,111 @@
+"""The tables, and how a database is brought to the version this code was written for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from filelock import FileLock
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Engine,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from kdcore.errors import StoreError
+
+metadata = MetaData()
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("recipe_id", String(16), nullable=False),
+    Column("recipe", Text, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("tags", Text, nullable=False, default="[]"),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("stop_requested", Boolean, nullable=False, default=False),
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("finished", Float),
+    Column("heartbeat", Float, nullable=False),
+    Column("progress", Text),
+    Column("result", Text),
+    Column("error", Text),
+    Index("runs_by_age", "created"),
+    Index("runs_by_state", "state"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(16), ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
+    Column("events", Text, nullable=False),
+    Index("events_by_run", "run_id", "number"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("run_id", String(16), ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("role", String(64), primary_key=True),
+    Column("name", String(64), nullable=False, index=True),
+)
+
+catalogues = Table(
+    "catalogues",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("catalogue", Text, nullable=False),
+)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+HEAD = "0001"
+"""The newest revision under migrations/versions; a test holds the two together."""
+
+
+def upgrade(engine: Engine, home: Path) -> None:
+    """Create the tables, or bring an older database up to date; one process at a time.
+
+    Raises StoreError on a database from a newer version of this software.
+    """
+    if revision(engine) == HEAD:
+        return
+    # imported late: an up-to-date database, the usual case, never pays for alembic
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with FileLock(home / "database.lock"), engine.begin() as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise StoreError(
+                f"the database is at revision {revision(engine)}, which this version of kdcore "
+                f"(revision {HEAD}) does not know: update kdcore, or set KDCORE_DATABASE_URL to "
+                "another database"
+            ) from error
+
+
+def revision(engine: Engine) -> str | None:
+    """The database's schema revision, or None for an empty one."""
+    from sqlalchemy import inspect, text
+
+    with engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

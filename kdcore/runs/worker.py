@@ -1,0 +1,133 @@
+"""What a worker does with a run: claim it, work on it, write what happens, stop on request.
+
+Importing this module imports no torch; working does.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from kdcore.errors import KdError, StoreError
+from kdcore.recipe import ModelChoice, Recipe, Training
+from kdcore.result import Event, Progress, Result
+from kdcore.runs.store import Run, State, Store
+from kdcore.settings import Settings
+from kdcore.shelf import Shelf
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 0.2
+"""Between two writes of progress: soon enough to look live, seldom enough to cost nothing."""
+
+HEARTBEAT_SECONDS = 2.0
+LAST_WORD_SECONDS = 30.0
+
+
+def execute(run_id: str, settings: Settings) -> None:
+    """Work on a run until it is done, stopped, or has failed with a sentence."""
+    store = _store(settings)
+    run = store.claim(run_id)
+    if run is None:
+        return
+    with _heartbeat(store, run):
+        state, sentence = _outcome(store, run, Shelf(settings.ready_home() / "artifacts"))
+    _last_word(store, run, state, sentence)
+
+
+def warm_up() -> None:
+    """Do a tiny run, so that the first real one finds everything loaded: torch, its optimizer,
+    the exporter, onnxruntime. Takes seconds; writes nothing that stays.
+    """
+    try:
+        from kdcore.experiment import steps
+
+        tiny = Recipe(
+            teacher=ModelChoice(options={"widths": [4]}),
+            student=ModelChoice(options={"widths": [2]}),
+            teacher_training=Training(steps=2),
+            training=Training(steps=2),
+            seeds=(0, 1, 2),
+        )
+        with TemporaryDirectory() as folder:
+            for _ in steps(tiny, Shelf(Path(folder))):
+                pass
+    except Exception:
+        log.exception("warming up failed; the first run will say why")
+
+
+def _outcome(store: Store, run: Run, shelf: Shelf) -> tuple[State, str | None]:
+    try:
+        return ("done" if _work(store, run, shelf) else "cancelled"), None
+    except KdError as error:
+        return "failed", str(error)
+    except MemoryError:
+        return "failed", "there is not enough memory for this run; choose smaller models or batches"
+    except Exception as error:
+        log.exception("run %s failed", run.id)
+        return "failed", f"an unexpected error ended the run ({type(error).__name__}: {error})"
+
+
+def _work(store: Store, run: Run, shelf: Shelf) -> bool:
+    """Run the recipe, writing as it goes; False where it was told to stop."""
+    from kdcore.experiment import steps
+
+    waiting: list[Event] = []
+    progress: Progress | None = None
+    flushed = 0.0
+    for happening in steps(run.recipe, shelf):
+        result = happening if isinstance(happening, Result) else None
+        if isinstance(happening, Event):
+            waiting.append(happening)
+        elif isinstance(happening, Progress):
+            progress = happening
+        due = time.monotonic() - flushed >= FLUSH_SECONDS
+        if result is not None or (due and isinstance(happening, Progress)):
+            if not store.record(run, waiting, progress, result):
+                return False
+            waiting, flushed = [], time.monotonic()
+    return True
+
+
+@contextmanager
+def _heartbeat(store: Store, run: Run) -> Iterator[None]:
+    """A sign of life every few seconds, also while a long phase has nothing to tell."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(HEARTBEAT_SECONDS):
+            try:
+                store.record(run)
+            except StoreError as error:
+                log.warning("no heartbeat for run %s: %s", run.id, error)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _last_word(store: Store, run: Run, state: State, sentence: str | None) -> None:
+    """Write how the run ended, trying for a while: the disk that filled up may clear."""
+    deadline = time.monotonic() + LAST_WORD_SECONDS
+    while True:
+        try:
+            return store.finish(run, state, sentence)
+        except StoreError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+
+
+@lru_cache(maxsize=1)
+def _store(settings: Settings) -> Store:
+    return Store(settings)
