@@ -31,7 +31,7 @@ from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
 from kdcore.tasks import Split
 from kdcore.train import teacher as answers
-from kdcore.train.loop import Best, Loss, Report, epochs, logits, share_correct, train
+from kdcore.train.loop import Best, Loss, Report, accuracy, epochs, logits, share_correct, train
 from kdcore.train.objective import distillation_loss, hard_loss
 
 PROBE = 500
@@ -135,6 +135,7 @@ class _Experiment:
             stored = self.shelf.get_teacher(key)
             if stored is not None:
                 self._recall(member, stored)
+                yield self._recalled(member)
                 continue
             self.reused = False
             pool = torch.arange(len(self.splits["train"]))
@@ -157,6 +158,12 @@ class _Experiment:
         member.best.weights = {
             k.removeprefix("best."): v for k, v in weights.items() if k.startswith("best.")
         }
+
+    def _recalled(self, member: _Member) -> Event:
+        """Where a teacher from the shelf stands, so that its level can be drawn all the same."""
+        metrics = {"accuracy": accuracy(member.network, self.splits["validation"])}
+        steps = self.recipe.teacher_training.steps
+        return Event("teacher", member.seed, steps, metrics, time.perf_counter() - self.began)
 
     # the students
 

@@ -120,6 +120,17 @@ class Recipe(_Part):
         """Content hash: equal for recipes that give the same numbers."""
         return content_hash(self.model_dump(mode="json", exclude={"title", "about"}))
 
+    @property
+    def summary(self) -> str:
+        """What tells this recipe from others, in a line: the name a run gets by default."""
+        labels = self.transfer.labelled
+        seen = "all labels" if labels == "all" else f"{labels:,} labels"
+        if self.transfer.unlabelled:
+            seen += " + unlabelled"
+        learning = f"{self.method.name} T {self.temperature:g} α {self.soft_weight:g}"
+        steps = f"{self.training.steps:,} steps at {self.training.learning_rate:g}"
+        return f"{self.task}, {seen}, {_brief(self.student)}, {learning}, {steps}"
+
     def to_json(self) -> str:
         """Indented JSON that `from_json` reads back to an equal recipe."""
         return self.model_dump_json(indent=2)
@@ -149,6 +160,11 @@ def content_hash(values: object) -> str:
     """Sixteen hex digits that name a JSON value and the protocol it was run under."""
     text = json.dumps([PROTOCOL, values], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _brief(choice: ModelChoice) -> str:
+    values = [v if isinstance(v, list) else [v] for v in choice.options.values()]
+    return "-".join([choice.architecture, *(str(part) for value in values for part in value)])
 
 
 def bounds(model: type[BaseModel], field: str) -> Range:

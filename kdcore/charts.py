@@ -1,0 +1,253 @@
+"""Figures: data in, plotly Figure out. Pages and reports draw with the same functions.
+
+Each chart answers the question that its title asks. The three models keep their colour, dash and
+marker everywhere; the colours are three of Okabe and Ito's, 2008, told apart by the colour-blind
+and readable on light and dark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log10
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from kdcore.result import ARMS, STUDENTS, Arm, ArmName, Event, Result
+from kdcore.statistics import mean, spread
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one of the three models is drawn and named."""
+
+    label: str
+    short: str
+    colour: str
+    dash: str
+    marker: str
+
+
+LOOKS: dict[ArmName, Look] = {
+    "teacher": Look("Teacher", "Teacher", "#0072B2", "dot", "diamond"),
+    "control": Look("Student, labels alone", "Labels alone", "#D55E00", "dash", "square"),
+    "distilled": Look("Student, distilled", "Distilled", "#009E73", "solid", "circle"),
+}
+
+COMPARED_DASHES = ("solid", "dash", "dot", "dashdot")
+
+
+def frame(events: Iterable[Event]) -> pd.DataFrame:
+    """Events as rows of arm, seed, step, metric, value."""
+    rows = [
+        (event.arm, event.seed, event.step, metric, value)
+        for event in events
+        for metric, value in event.metrics.items()
+    ]
+    return pd.DataFrame(rows, columns=["arm", "seed", "step", "metric", "value"])
+
+
+def over_seeds(points: pd.DataFrame, arm: ArmName, metric: str) -> pd.DataFrame:
+    """Mean and standard deviation over the seeds at each step: columns step, mean, sd."""
+    chosen = points[(points["arm"] == arm) & (points["metric"] == metric)]
+    grouped = chosen.groupby("step")["value"].agg(["mean", "std"]).reset_index()
+    return grouped.rename(columns={"std": "sd"}).fillna({"sd": 0.0})
+
+
+def accuracy_curves(points: pd.DataFrame, steps: int) -> go.Figure:
+    """Validation accuracy over the steps: each student's mean and ±1 sd, and the teacher's level.
+
+    Before the students' first points, the teacher's own curve.
+    """
+    figure = go.Figure()
+    teacher = over_seeds(points, "teacher", "accuracy")
+    if _students_began(points):
+        _add_level(figure, teacher, steps)
+    else:
+        _add_band(figure, teacher, "teacher")
+    for arm in STUDENTS:
+        _add_band(figure, over_seeds(points, arm, "accuracy"), arm)
+    low = min((float(y) for trace in figure.data for y in trace.y), default=0.0)
+    figure.update_yaxes(range=[max(0, min(50, low - 5)), 101], ticksuffix=" %")
+    title = "Which student is ahead?" if _students_began(points) else "How good is the teacher?"
+    return _style(figure, title, "validation accuracy", steps)
+
+
+def awaited(title: str, words: str) -> go.Figure:
+    """An empty chart that says what will be drawn here."""
+    figure = go.Figure()
+    figure.update_xaxes(range=[0, 1], showticklabels=False, title="step")
+    figure.update_yaxes(range=[0, 1], showticklabels=False)
+    figure.add_annotation(text=words, x=0.5, y=0.5, showarrow=False, opacity=0.7)
+    return _frame(figure, title)
+
+
+def loss_curves(points: pd.DataFrame, steps: int) -> go.Figure:
+    """Each loss term over the steps, unweighted, mean over the seeds; the teacher's at first."""
+    figure = go.Figure()
+    terms = [m for m in points["metric"].unique() if m != "accuracy"]
+    dashes = dict(zip(terms, ("solid", "dot", "dash", "dashdot"), strict=False))
+    for arm in STUDENTS if _students_began(points) else ("teacher",):
+        for term in terms:
+            line = over_seeds(points, arm, term)
+            if len(line):
+                look = LOOKS[arm]
+                figure.add_scatter(
+                    x=line["step"],
+                    y=line["mean"],
+                    mode="lines+markers" if len(line) == 1 else "lines",
+                    name=f"{term}, {look.short.lower()}",
+                    line={"color": look.colour, "dash": dashes.get(term, "solid"), "width": 2},
+                    hovertemplate="%{y:.3g}",
+                )
+    figure.update_yaxes(type="log")
+    return _style(figure, "What is each loss term doing?", "loss (unweighted)", steps)
+
+
+def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
+    """Test accuracy (mean ± sd) against "size" (kB on disk) or "latency" (ms, batch of 1)."""
+    figure = go.Figure()
+    for name in ARMS:
+        arm = arms[name]
+        value = arm.onnx_bytes if cost == "size" else arm.latency_ms
+        if value is None:
+            continue
+        look = LOOKS[name]
+        percent = [100 * each for each in arm.accuracy]
+        figure.add_scatter(
+            x=[value / 1000 if cost == "size" else 1000 * value],
+            y=[mean(percent)],
+            error_y={"array": [spread(percent) or 0], "thickness": 1.5, "width": 6},
+            mode="markers",
+            name=look.short,
+            marker={"color": look.colour, "symbol": look.marker, "size": 13},
+            hovertemplate="%{x:.3g}, %{y:.1f} %",
+        )
+    title, axis = {
+        "size": ("What does a kilobyte buy?", "file size, kB"),
+        "latency": ("What does a microsecond buy?", "latency, µs, batch of 1, on this machine"),
+    }[cost]
+    figure.update_xaxes(title=axis, type="log", **_decades(figure))
+    figure.update_yaxes(title="test accuracy", ticksuffix=" %")
+    return _frame(figure, title)
+
+
+def compared_differences(results: Sequence[tuple[str, Result]]) -> go.Figure:
+    """The paired difference of each run with its interval; left of zero distillation hurt."""
+    figure = go.Figure()
+    names = [name for name, _ in results]
+    for name, result in results:
+        gap = result.difference
+        arms = (0, 0) if gap.low is None or gap.high is None else (gap.high - gap.mean,) * 2
+        figure.add_scatter(
+            x=[gap.mean],
+            y=[name],
+            error_x={"array": [arms[0]], "arrayminus": [arms[1]], "thickness": 2, "width": 8},
+            mode="markers",
+            marker={"color": LOOKS["distilled"].colour, "symbol": "circle", "size": 12},
+            showlegend=False,
+            hovertemplate="%{x:+.1f} points",
+        )
+    figure.add_vline(x=0, line={"width": 1, "dash": "dash", "color": "gray"})
+    figure.update_xaxes(title="distilled − labels alone, points of test accuracy, 95 % interval")
+    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], automargin=True)
+    return _frame(figure, "Where did distillation help?", height=140 + 55 * len(names))
+
+
+def compared_curves(curves: Sequence[tuple[str, pd.DataFrame]], steps: int) -> go.Figure:
+    """The distilled students' validation accuracy of several runs, each with its own dash."""
+    figure = go.Figure()
+    for (name, points), dash in zip(curves, COMPARED_DASHES, strict=False):
+        for arm in STUDENTS:
+            line = over_seeds(points, arm, "accuracy")
+            look = LOOKS[arm]
+            figure.add_scatter(
+                x=line["step"],
+                y=100 * line["mean"],
+                name=f"{name}: {look.short.lower()}",
+                line={"color": look.colour, "dash": dash, "width": 2},
+                opacity=1.0 if arm == "distilled" else 0.55,
+                hovertemplate="%{y:.1f} %",
+            )
+    figure.update_yaxes(ticksuffix=" %")
+    return _style(figure, "How did they get there?", "validation accuracy", steps)
+
+
+def _students_began(points: pd.DataFrame) -> bool:
+    return bool(points["arm"].isin(STUDENTS).any())
+
+
+def _add_band(figure: go.Figure, line: pd.DataFrame, arm: ArmName) -> None:
+    """A mean in percent over the steps, within a band of one standard deviation."""
+    look = LOOKS[arm]
+    if len(line) == 0:
+        return
+    upper = 100 * (line["mean"] + line["sd"]).clip(upper=1)
+    lower = 100 * (line["mean"] - line["sd"])
+    red, green, blue = (int(look.colour[i : i + 2], 16) for i in (1, 3, 5))
+    edge = {"width": 0, "color": look.colour}
+    figure.add_scatter(x=line["step"], y=upper, line=edge, showlegend=False, hoverinfo="skip")
+    figure.add_scatter(
+        x=line["step"],
+        y=lower,
+        line=edge,
+        fill="tonexty",
+        fillcolor=f"rgba({red},{green},{blue},0.18)",
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=line["step"],
+        y=100 * line["mean"],
+        name=look.short,
+        mode="lines+markers" if len(line) == 1 else "lines",
+        line={"color": look.colour, "dash": look.dash, "width": 2.5},
+        hovertemplate="%{y:.1f} %",
+    )
+
+
+def _add_level(figure: go.Figure, line: pd.DataFrame, steps: int) -> None:
+    """The teacher's last accuracy in percent, across all of the students' steps."""
+    if len(line) == 0:
+        return
+    look = LOOKS["teacher"]
+    level = 100 * float(line["mean"].iloc[-1])
+    figure.add_scatter(
+        x=[0, steps],
+        y=[level, level],
+        name=look.short,
+        mode="lines",
+        line={"color": look.colour, "dash": look.dash, "width": 2},
+        hovertemplate="%{y:.1f} %",
+    )
+
+
+def _decades(figure: go.Figure) -> dict[str, object]:
+    """Room on both sides of a logarithmic axis, and plain numbers on its ticks."""
+    values = [trace.x[0] for trace in figure.data]
+    if not values:
+        return {}
+    return {
+        "range": [log10(min(values)) - 0.25, log10(max(values)) + 0.25],
+        "dtick": "D2" if max(values) / min(values) < 30 else 1,
+        "tickformat": "~g",
+    }
+
+
+def _style(figure: go.Figure, title: str, y: str, steps: int) -> go.Figure:
+    figure.update_xaxes(title="step", range=[0, steps])
+    figure.update_yaxes(title=y)
+    figure.update_layout(hovermode="x unified")
+    return _frame(figure, title)
+
+
+def _frame(figure: go.Figure, title: str, height: int = 320) -> go.Figure:
+    figure.update_layout(
+        title={"text": title, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
+        height=height,
+        margin={"l": 10, "r": 10, "t": 70, "b": 10},
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
+        uirevision="kept",  # a zoom survives the next point
+    )
+    return figure

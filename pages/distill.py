@@ -1,0 +1,88 @@
+"""Distill: choose, press, watch, read."""
+
+import streamlit as st
+
+from kdcore import charts
+from kdcore.errors import KdError
+from kdcore.recipe import Recipe
+from pages.parts.recipe_form import fill, preset_picker, recipe_form
+from pages.parts.run_view import show_run
+from pages.parts.services import catalogue, plainly, runner, store
+
+OPEN_RECIPE = "open_recipe"
+"""Session key under which another page hands over the recipe to start from."""
+
+
+def launch(recipe: Recipe) -> None:
+    """Submit the recipe, and make its run the one this page shows."""
+    try:
+        st.query_params["run"] = runner().submit(recipe, recipe.summary).id
+    except KdError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+@st.fragment
+@plainly
+def controls() -> None:
+    """The form and its button; moving a slider redraws no more than this."""
+    preset_picker(catalogue())
+    place = st.container()  # above the knobs, so that the first thing to do is in sight
+    recipe = recipe_form(catalogue())
+    ahead = len(store().unfinished())
+    pressed = place.button(
+        f"Distill ({ahead} ahead)" if ahead else "Distill",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        disabled=recipe is None,
+        key="distill",
+    )
+    if pressed and recipe is not None:
+        launch(recipe)
+        st.rerun()
+
+
+def welcome() -> None:
+    """What to do first, and what is already there."""
+    st.subheader("Press Distill", anchor=False)
+    st.markdown(
+        "A large **teacher** is trained, then the small **student** twice for each seed: once on "
+        "the labels alone, once with the teacher's help. You watch both learn, and in a few "
+        "seconds read which one is better, by how much, and whether that could be luck.\n\n"
+        "Everything is measured here and now. Distillation does not always help: try the preset "
+        "**All labels**, or **Too cold**, where it loses."
+    )
+    # drawn already now, so that the browser has the chart library when the first point comes
+    st.plotly_chart(
+        charts.awaited("Which student is ahead?", "your students' accuracy, live"),
+        key="awaited",
+        alt="An empty chart, waiting for a run.",
+    )
+    for run in store().find(limit=3):
+        st.page_link(
+            "pages/distill.py",
+            label=f"{run.name} ({run.state})",
+            icon=":material/history:",
+            query_params={"run": run.id},
+        )
+
+
+@plainly
+def outcome() -> None:
+    """The run in the address, or a welcome."""
+    run_id = st.query_params.get("run")
+    if run_id is None:
+        welcome()
+    else:
+        show_run(store().get(run_id))
+
+
+handed_over = st.session_state.pop(OPEN_RECIPE, None)
+if handed_over is not None:
+    fill(Recipe.from_json(handed_over))
+st.title("Does the teacher help?", anchor=False)
+left, right = st.columns([4, 9], gap="large")
+with left:
+    controls()
+with right:
+    outcome()

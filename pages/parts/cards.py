@@ -1,0 +1,89 @@
+"""The three columns of a result, one card a model: what it gets right, and what it costs."""
+
+from __future__ import annotations
+
+from html import escape
+
+from kdcore.charts import LOOKS
+from kdcore.result import ArmName, Result
+from kdcore.statistics import mean, spread
+
+MARKERS = {
+    "diamond": '<path d="M8 1 L15 8 L8 15 L1 8 Z"/>',
+    "square": '<rect x="2" y="2" width="12" height="12"/>',
+    "circle": '<circle cx="8" cy="8" r="6.5"/>',
+}
+GRID = "display:grid;grid-template-columns:1fr auto auto;gap:.3rem .9rem;align-items:baseline"
+NUMBERS = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap"
+FAINT = "opacity:.72"
+
+
+def card(name: ArmName, result: Result) -> str:
+    """One model's accuracy, size, arithmetic and latency as HTML, each with its ratio to the
+    teacher's.
+    """
+    look, arm = LOOKS[name], result.arms[name]
+    marker = f'<svg width="14" height="14" viewBox="0 0 16 16" fill="{look.colour}">'
+    best = accuracy_text(arm.best_on_validation)
+    cells = "".join(_cells(*row) for row in _rows(name, result))
+    return (
+        f'<div style="font-weight:600">{marker}{MARKERS[look.marker]}</svg> {escape(look.label)}'
+        f'</div><div style="font-size:1.9rem;{NUMBERS};text-align:left" data-arm="{name}">'
+        f'{accuracy_text(arm.accuracy)}</div><div style="{FAINT};font-size:.85rem;'
+        f'margin-bottom:.7rem">test accuracy, {_seeds(len(arm.accuracy))}; '
+        f'at its best step on validation: {best}</div><div style="{GRID}">{cells}</div>'
+    )
+
+
+def accuracy_text(accuracy: tuple[float, ...]) -> str:
+    """Mean ± standard deviation in percent; a single value stands alone."""
+    deviation = spread(accuracy)
+    around = "" if deviation is None else f" ± {100 * deviation:.1f}"
+    return f"{100 * mean(accuracy):.1f}{around} %"
+
+
+def _rows(name: ArmName, result: Result) -> list[tuple[str, str, str]]:
+    arm, teacher = result.arms[name], result.arms["teacher"]
+    rows = [
+        ("Parameters", f"{arm.parameters:,}", arm.parameters, teacher.parameters),
+        ("MACs", f"{arm.macs:,}", arm.macs, teacher.macs),
+        ("ONNX file", _kilobytes(arm.onnx_bytes), arm.onnx_bytes, teacher.onnx_bytes),
+    ]
+    if not arm.latency:
+        rows.append(("Latency", _microseconds(None), None, None))
+    for ours, theirs in zip(arm.latency, teacher.latency, strict=True):
+        label = f"Latency, batch {ours.batch}"
+        value = _microseconds(ours.median_ms)
+        rows.append((label, value, ours.median_ms, theirs.median_ms))
+    return [
+        (label, value, "" if name == "teacher" else _ratio(ours, theirs))
+        for label, value, ours, theirs in rows
+    ]
+
+
+def _cells(label: str, value: str, ratio: str) -> str:
+    return (
+        f'<div style="{FAINT}">{label}</div><div style="{NUMBERS}">{value}</div>'
+        f'<div style="{NUMBERS};{FAINT};min-width:3.4rem">{ratio}</div>'
+    )
+
+
+def _ratio(ours: float | None, theirs: float | None) -> str:
+    """The teacher's as a multiple or a fraction: 1/70 or ×1.2."""
+    if ours is None or not theirs:
+        return ""
+    return f"1/{theirs / ours:.3g}" if ours < theirs else f"×{ours / theirs:.3g}"
+
+
+def _kilobytes(size: int | None) -> str:
+    return "measuring …" if size is None else f"{size / 1000:,.1f} kB"
+
+
+def _microseconds(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return "measuring …"
+    return f"{1000 * milliseconds:.3g} µs" if milliseconds < 1 else f"{milliseconds:.3g} ms"
+
+
+def _seeds(count: int) -> str:
+    return "one network" if count == 1 else f"{count} seeds"

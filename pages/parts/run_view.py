@@ -1,0 +1,199 @@
+"""One run, live or finished: its progress, verdict, curves, costs and answers."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from kdcore import charts
+from kdcore.errors import KdError
+from kdcore.result import ARMS, Result
+from kdcore.runs.store import RESTARTABLE, Run
+from kdcore.statistics import verdict_sentence
+from pages.parts.cards import card
+from pages.parts.distributions import distributions
+from pages.parts.services import plainly, runner, store
+
+POLL_SECONDS = 0.3
+PHASES = {
+    "teacher": "Training the teacher",
+    "students": "Training both students, all seeds side by side",
+    "measuring": "Exporting the models and measuring their latency",
+}
+MARKS = {
+    "better": ":material/trending_up:",
+    "worse": ":material/trending_down:",
+    "no clear difference": ":material/drag_handle:",
+    "too few seeds": ":material/help:",
+}
+
+
+def show_run(run: Run) -> None:
+    """Show a run; while it is under way, look again a few times a second."""
+    every = None if run.ended else POLL_SECONDS
+    st.fragment(_watched, run_every=every)(run.id, ended=run.ended)
+
+
+@plainly
+def _watched(run_id: str, ended: bool) -> None:
+    run = store().get(run_id)
+    if run.ended and not ended:
+        st.rerun()  # the whole page once more: the timer stops, and the button is free again
+    if not run.ended:
+        runner().reconcile_soon()
+    points = _points(run)
+    _header(run)
+    if run.result is not None:
+        _verdict(run.result)
+    if len(points):
+        _curves(run, points)
+    if run.result is not None:
+        _arms(run.result)
+        if run.ended:
+            _costs(run.result)
+            _answers(run)
+
+
+def _points(run: Run) -> pd.DataFrame:
+    if run.ended:
+        return _kept_points(run.id, run.attempt)
+    return charts.frame(store().events(run.id)[0])
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _kept_points(run_id: str, attempt: int) -> pd.DataFrame:
+    return charts.frame(store().events(run_id)[0])
+
+
+def _header(run: Run) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(run.name, anchor=False)
+        st.space("stretch")
+        if not run.ended:
+            st.button(
+                "Stopping …" if run.stop_requested else "Cancel",
+                icon=":material/stop_circle:",
+                disabled=run.stop_requested,
+                on_click=_try,
+                args=(runner().cancel, run.id),
+            )
+        elif run.state in RESTARTABLE:
+            st.button(
+                "Start again",
+                type="primary",
+                icon=":material/replay:",
+                on_click=_try,
+                args=(runner().restart, run.id),
+            )
+        if run.ended:
+            recipe_download(run)
+    if run.state == "queued":
+        ahead = [other for other in store().unfinished() if other.created < run.created]
+        waiting = f"Queued, {len(ahead)} ahead." if ahead else "Waiting for a worker."
+        st.progress(0.0, text=f"{waiting} You may close this tab; the run goes on.")
+    elif run.state == "running":
+        _progress(run)
+    elif run.state == "failed":
+        st.error(f"The run failed: {run.error}", icon=":material/error:")
+    elif run.state == "interrupted":
+        st.warning(f"Interrupted: {run.error}.", icon=":material/power_off:")
+    elif run.state == "cancelled":
+        st.info("You cancelled this run; what it had measured is kept.", icon=":material/block:")
+
+
+def recipe_download(run: Run) -> None:
+    """A button that hands out the run's recipe as a file."""
+    st.download_button(
+        "Recipe",
+        data=run.recipe.to_json(),
+        file_name=f"{run.id}.json",
+        mime="application/json",
+        icon=":material/download:",
+        on_click="ignore",
+        help=f"The same numbers from a terminal: python -m kdcore run {run.id}.json",
+        key=f"recipe.{run.id}",
+    )
+
+
+def _try(action: object, run_id: str) -> None:
+    try:
+        action(run_id)  # type: ignore[operator]
+    except KdError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def _progress(run: Run) -> None:
+    progress = run.progress
+    if progress is None:
+        st.progress(0.0, text="Starting. You may close this tab; the run goes on.")
+        return
+    text = PHASES[progress.phase]
+    if progress.seconds_left is not None and progress.done < 1:
+        text += f", about {max(1, round(progress.seconds_left))} s left"
+    again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
+    st.progress(progress.done, text=f"{text}{again}. You may close this tab; the run goes on.")
+
+
+def _verdict(result: Result) -> None:
+    box = {"better": st.success, "worse": st.error}.get(result.verdict, st.info)
+    box(f"**{verdict_sentence(result.difference)}**", icon=MARKS[result.verdict])
+    teachers = {
+        "one": "One teacher for all seeds",
+        "per seed": "One teacher for each seed",
+    }[result.recipe.teachers]
+    again = ", kept from an earlier run" if result.teacher_reused else ""
+    st.caption(
+        f"{teachers}{again}. Both students of a seed start from the same weights, see the same "
+        "labelled batches and take the same steps. Test accuracy after the last step."
+    )
+
+
+def _curves(run: Run, points: pd.DataFrame) -> None:
+    teacher_only = not (points["arm"] != "teacher").any()
+    steps = run.recipe.teacher_training.steps if teacher_only else run.recipe.training.steps
+    left, right = st.columns(2)
+    with left:
+        st.plotly_chart(
+            charts.accuracy_curves(points, steps),
+            key=f"accuracy.{run.id}",
+            alt="Validation accuracy of both students over the steps, with the teacher's level.",
+        )
+    with right:
+        st.plotly_chart(
+            charts.loss_curves(points, steps),
+            key=f"loss.{run.id}",
+            alt="Each loss term of both students over the steps.",
+        )
+
+
+def _arms(result: Result) -> None:
+    for column, name in zip(st.columns(3), ARMS, strict=True):
+        with column, st.container(border=True, height="stretch"):
+            st.html(card(name, result))
+
+
+def _costs(result: Result) -> None:
+    for column, cost in zip(st.columns(2), ("size", "latency"), strict=True):
+        with column:
+            st.plotly_chart(
+                charts.cost_scatter(result.arms, cost),
+                key=f"{cost}.scatter",
+                alt=f"Test accuracy of the three models against their {cost}.",
+            )
+    machine = result.machine
+    st.caption(
+        f"Latency on this machine ({machine['system']}, {machine['cores']} cores): onnxruntime "
+        f"{machine['onnxruntime']}, float32, one thread, warmed up, calls interleaved, median of "
+        "60 samples. Size: the ONNX file with its weights inside. Both of the first seed's models."
+    )
+
+
+def _answers(run: Run) -> None:
+    if run.result is None or "logits" not in run.result.artifacts:
+        return
+    st.subheader("What do the three models answer?", anchor=False)
+    archive = runner().shelf.get(run.result.artifacts["logits"])
+    recipe = run.recipe
+    distributions(
+        archive, seeds=recipe.seeds, temperature=recipe.temperature, key=f"answers.{run.id}"
+    )

@@ -1,0 +1,59 @@
+"""What every page needs: the runner, the catalogue, and errors said in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import streamlit as st
+
+from kdcore.catalogue import Catalogue
+from kdcore.errors import KdError
+from kdcore.runs.runner import Runner
+from kdcore.runs.store import Store
+from kdcore.settings import Settings
+
+P = ParamSpec("P")
+
+
+@st.cache_resource(show_spinner="Opening the store …")
+def runner() -> Runner:
+    """The app's one runner, shared by all its visitors."""
+    return Runner(Settings.from_environment())
+
+
+def store() -> Store:
+    """The app's one store."""
+    return runner().store
+
+
+@st.cache_resource(show_spinner="Reading the methods and models (only after they changed) …")
+def catalogue() -> Catalogue:
+    """What there is to choose from."""
+    return runner().catalogue()
+
+
+def start() -> None:
+    """Bring up what the pages need, or say in one sentence why it cannot be had."""
+    try:
+        runner().reconcile_soon()
+        catalogue()
+    except KdError as error:
+        st.error(str(error), icon=":material/error:")
+        if st.button("Try again"):
+            st.rerun()
+        st.stop()
+
+
+def plainly(body: Callable[P, None]) -> Callable[P, None]:
+    """Show an error meant for people as its sentence, in place of what it kept from showing."""
+
+    @wraps(body)
+    def shown(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            body(*args, **kwargs)
+        except KdError as error:
+            st.error(str(error), icon=":material/error:")
+
+    return shown

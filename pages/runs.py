@@ -1,0 +1,159 @@
+"""Runs: everything that was tried; find it, open it, name it, lay it side by side."""
+
+from datetime import datetime
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.errors import KdError
+from kdcore.runs.store import STATES, Run
+from kdcore.statistics import signed
+from pages.parts.cards import accuracy_text
+from pages.parts.run_view import recipe_download
+from pages.parts.services import plainly, runner, store
+
+MOST_COMPARED = 4
+
+
+def table(runs: list[Run]) -> pd.DataFrame:
+    """One row a run, newest first."""
+    return pd.DataFrame([_row(run) for run in runs])
+
+
+def _row(run: Run) -> dict[str, object]:
+    result = run.result
+    return {
+        "Name": run.name,
+        "State": run.state,
+        "Verdict": result.verdict if result else "",
+        "Difference": f"{signed(result.difference.mean)} points" if result else "",
+        "Labels alone": accuracy_text(result.arms["control"].accuracy) if result else "",
+        "Distilled": accuracy_text(result.arms["distilled"].accuracy) if result else "",
+        "Teacher": accuracy_text(result.arms["teacher"].accuracy) if result else "",
+        "T": run.recipe.temperature,
+        "α": run.recipe.soft_weight,
+        "Seeds": len(run.recipe.seeds),
+        "Tags": list(run.tags),
+        "Note": run.note,
+        "Created": datetime.fromtimestamp(run.created),
+    }
+
+
+def filtered() -> list[Run]:
+    """The runs that the filter row asks for."""
+    text, state, tag = st.columns([2, 1, 1])
+    return store().find(
+        text=text.text_input("Find", placeholder="name, note or tag", key="runs.text"),
+        states=state.multiselect("State", STATES, key="runs.states"),
+        tags=tag.multiselect("Tags", store().tags(), key="runs.tags"),
+    )
+
+
+@st.dialog("Delete these runs?")
+def confirm_delete(runs: list[Run]) -> None:
+    """Ask once more; deleting cannot be taken back."""
+    for run in runs:
+        st.markdown(f"- {run.name}")
+    st.markdown("Their curves, results and models go with them. This cannot be undone.")
+    if st.button("Delete for good", type="primary", icon=":material/delete:"):
+        try:
+            for run in runs:
+                runner().delete(run.id)
+        except KdError as error:
+            st.error(str(error))
+        else:
+            st.rerun()
+
+
+def save_words(run_id: str) -> None:
+    """Store the name, tags and note as typed."""
+    state = st.session_state
+    try:
+        store().annotate(
+            run_id,
+            name=state[f"name.{run_id}"],
+            tags=state[f"tags.{run_id}"],
+            note=state[f"note.{run_id}"],
+        )
+        st.toast("Saved", icon=":material/check:")
+    except KdError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def words(run: Run) -> None:
+    """Name, tags and note of one run."""
+    with st.form(f"words.{run.id}", border=True):
+        st.text_input("Name", run.name, key=f"name.{run.id}", max_chars=200)
+        st.multiselect(
+            "Tags",
+            sorted({*store().tags(), *run.tags}),
+            default=list(run.tags),
+            accept_new_options=True,
+            key=f"tags.{run.id}",
+        )
+        st.text_area("Note", run.note, key=f"note.{run.id}", height=80)
+        st.form_submit_button("Save", icon=":material/save:", on_click=save_words, args=(run.id,))
+
+
+def actions(chosen: list[Run]) -> None:
+    """What can be done with the selected runs."""
+    with st.container(horizontal=True):
+        if len(chosen) == 1:
+            run = chosen[0]
+            if st.button("Open", type="primary", icon=":material/open_in_new:"):
+                st.switch_page("pages/distill.py", query_params={"run": run.id})
+            if st.button("Run again", icon=":material/replay:", help="As a new run."):
+                again = runner().submit(run.recipe, run.name)
+                st.switch_page("pages/distill.py", query_params={"run": again.id})
+            if st.button("Use settings", icon=":material/tune:"):
+                st.session_state["open_recipe"] = run.recipe.to_json()
+                st.switch_page("pages/distill.py")
+            recipe_download(run)
+        if 2 <= len(chosen) <= MOST_COMPARED and st.button(
+            "Lay side by side", type="primary", icon=":material/compare_arrows:"
+        ):
+            ids = ",".join(run.id for run in chosen)
+            st.switch_page("pages/compare.py", query_params={"runs": ids})
+        if st.button("Delete", icon=":material/delete:"):
+            confirm_delete(chosen)
+    if len(chosen) > MOST_COMPARED:
+        st.caption(f"Up to {MOST_COMPARED} runs can be laid side by side.")
+    if len(chosen) == 1:
+        words(chosen[0])
+
+
+@plainly
+def page() -> None:
+    """The filter, the table, and what to do with the rows that are ticked."""
+    if store().count() == 0:
+        st.info("No runs yet. Press Distill on the first page, and yours will be listed here.")
+        st.page_link("pages/distill.py", label="Go to Distill", icon=":material/experiment:")
+        return
+    runs = filtered()
+    if not runs:
+        st.info("No run matches. Clear the filter to see all of them.")
+        return
+    picked = st.dataframe(
+        table(runs),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key="runs.table",
+        height=min(36 * (len(runs) + 1) + 2, 420),
+        column_config={
+            "Name": st.column_config.TextColumn(width="large"),
+            "Tags": st.column_config.ListColumn(),
+            "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
+        },
+        alt="All runs with their verdicts and accuracies.",
+    )
+    chosen = [runs[row] for row in picked.selection.rows if row < len(runs)]
+    if chosen:
+        actions(chosen)
+    else:
+        st.caption("Tick a run to open, rename, repeat or delete it; tick two to four to compare.")
+
+
+st.title("Runs", anchor=False)
+runner().reconcile_soon()
+page()
