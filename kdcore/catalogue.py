@@ -1,15 +1,13 @@
 """What there is to choose from, as plain records that a page reads without importing torch.
 
 The records are read off the definitions in `tasks`, `models` and `methods`, and kept in the store
-under a hash of those files: a new definition makes a new catalogue by itself.
+under the code's id: a new definition makes a new catalogue by itself.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
@@ -18,8 +16,6 @@ from kdcore.knobs import Knob
 
 if TYPE_CHECKING:
     from kdcore.tasks import Task
-
-FOLDERS = ("tasks", "models", "methods")
 
 
 @dataclass(frozen=True)
@@ -92,16 +88,6 @@ class Catalogue:
     def from_json(cls, text: str | bytes) -> Catalogue:
         """Read a catalogue that `to_json` wrote."""
         return _adapter().validate_json(text)
-
-
-def catalogue_id() -> str:
-    """Hash of the files that define tasks, models and methods."""
-    digest = hashlib.sha256()
-    package = Path(__file__).parent
-    for file in sorted(f for folder in FOLDERS for f in (package / folder).glob("*.py")):
-        digest.update(f"{file.parent.name}/{file.name}".encode() + file.read_bytes())
-    digest.update(Path(__file__).read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def read_catalogue() -> Catalogue:

@@ -67,7 +67,8 @@ def pick() -> list[str]:
         max_selections=MOST,
         placeholder="choose two to four finished runs",
     )
-    st.query_params["runs"] = ",".join(chosen)
+    if chosen:
+        st.query_params["runs"] = ",".join(chosen)
     return chosen
 
 

@@ -5,7 +5,7 @@ import streamlit as st
 from kdcore import charts
 from kdcore.errors import KdError
 from kdcore.recipe import Recipe
-from pages.parts.recipe_form import fill, preset_picker, recipe_form
+from pages.parts.recipe_form import fill, name_for, preset_picker, recipe_form
 from pages.parts.run_view import show_run
 from pages.parts.services import catalogue, plainly, runner, store
 
@@ -16,7 +16,7 @@ OPEN_RECIPE = "open_recipe"
 def launch(recipe: Recipe) -> None:
     """Submit the recipe, and make its run the one this page shows."""
     try:
-        st.query_params["run"] = runner().submit(recipe, recipe.summary).id
+        st.query_params["run"] = runner().submit(recipe, name_for(recipe)).id
     except KdError as error:
         st.toast(str(error), icon=":material/error:")
 

@@ -13,6 +13,7 @@ from pages.parts.run_view import recipe_download
 from pages.parts.services import plainly, runner, store
 
 MOST_COMPARED = 4
+REFRESH_SECONDS = 2.0
 
 
 def table(runs: list[Run]) -> pd.DataFrame:
@@ -125,6 +126,7 @@ def actions(chosen: list[Run]) -> None:
 @plainly
 def page() -> None:
     """The filter, the table, and what to do with the rows that are ticked."""
+    runner().reconcile_soon()
     if store().count() == 0:
         st.info("No runs yet. Press Distill on the first page, and yours will be listed here.")
         st.page_link("pages/distill.py", label="Go to Distill", icon=":material/experiment:")
@@ -138,8 +140,8 @@ def page() -> None:
         hide_index=True,
         on_select="rerun",
         selection_mode="multi-row",
-        key="runs.table",
-        height=min(36 * (len(runs) + 1) + 2, 420),
+        # another list is another table: ticks are by row, and must not move to other runs
+        key=f"runs.table.{'.'.join(run.id for run in runs)}",
         column_config={
             "Name": st.column_config.TextColumn(width="large"),
             "Tags": st.column_config.ListColumn(),
@@ -155,5 +157,4 @@ def page() -> None:
 
 
 st.title("Runs", anchor=False)
-runner().reconcile_soon()
-page()
+st.fragment(page, run_every=REFRESH_SECONDS if store().unfinished() else None)()

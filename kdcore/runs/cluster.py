@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
+from kdcore.code import code_id
 from kdcore.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def serve(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> bool:
     The lock is held as long as the cluster lives: of two started at once, one gives way.
     """
     home = settings.ready_home()
-    lock = FileLock(home / "cluster.lock")
+    lock = FileLock(home / f"cluster-{code_id()}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -101,10 +102,10 @@ def _wait(scheduler: Any, stop: threading.Event, idle_seconds: float) -> None:
 
 
 def _write_address(home: Path, scheduler: str) -> None:
-    draft = home / f"cluster.{os.getpid()}.draft"
+    draft = home / f".cluster-{os.getpid()}.draft"
     draft.write_text(json.dumps({"address": scheduler, "pid": os.getpid()}))
     os.replace(draft, _address_file(home))
 
 
 def _address_file(home: Path) -> Path:
-    return home / "cluster.json"
+    return home / f"cluster-{code_id()}.json"

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kdcore.catalogue import Catalogue, catalogue_id
+from kdcore.catalogue import Catalogue
+from kdcore.code import code_id
 from kdcore.errors import KdError, RunError
 from kdcore.recipe import Recipe
 from kdcore.runs import cluster
@@ -69,7 +70,7 @@ class Runner:
 
     def catalogue(self) -> Catalogue:
         """What there is to choose from; read off the definitions once after they changed."""
-        key = catalogue_id()
+        key = code_id()
         text = self.store.catalogue(key)
         if text is None:
             text = _python(self.settings, "catalogue", timeout=120)

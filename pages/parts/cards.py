@@ -8,14 +8,15 @@ from kdcore.charts import LOOKS
 from kdcore.result import ArmName, Result
 from kdcore.statistics import mean, spread
 
-MARKERS = {
-    "diamond": '<path d="M8 1 L15 8 L8 15 L1 8 Z"/>',
-    "square": '<rect x="2" y="2" width="12" height="12"/>',
-    "circle": '<circle cx="8" cy="8" r="6.5"/>',
-}
-GRID = "display:grid;grid-template-columns:1fr auto auto;gap:.3rem .9rem;align-items:baseline"
+MARKERS = {"diamond": "◆", "square": "■", "circle": "●"}
+GRID = (
+    "display:grid;grid-template-columns:1fr auto auto;gap:.3rem .8rem;align-items:baseline;"
+    "font-size:.9rem;white-space:nowrap"
+)
 NUMBERS = "text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap"
 FAINT = "opacity:.72"
+LARGE = "font-size:1.9rem;font-variant-numeric:tabular-nums"
+SMALL = f"font-size:.85rem;margin-bottom:.7rem;{FAINT}"
 
 
 def card(name: ArmName, result: Result) -> str:
@@ -23,16 +24,17 @@ def card(name: ArmName, result: Result) -> str:
     teacher's.
     """
     look, arm = LOOKS[name], result.arms[name]
-    marker = f'<svg width="14" height="14" viewBox="0 0 16 16" fill="{look.colour}">'
+    marker = f'<span style="color:{look.colour}">{MARKERS[look.marker]}</span>'
     best = accuracy_text(arm.best_on_validation)
     cells = "".join(_cells(*row) for row in _rows(name, result))
-    return (
-        f'<div style="font-weight:600">{marker}{MARKERS[look.marker]}</svg> {escape(look.label)}'
-        f'</div><div style="font-size:1.9rem;{NUMBERS};text-align:left" data-arm="{name}">'
-        f'{accuracy_text(arm.accuracy)}</div><div style="{FAINT};font-size:.85rem;'
-        f'margin-bottom:.7rem">test accuracy, {_seeds(len(arm.accuracy))}; '
-        f'at its best step on validation: {best}</div><div style="{GRID}">{cells}</div>'
-    )
+    parts = [
+        f'<div style="font-weight:600">{marker} {escape(look.label)}</div>',
+        f'<div style="{LARGE}" data-arm="{name}">{accuracy_text(arm.accuracy)}</div>',
+        f'<div style="{SMALL}">test accuracy, {_seeds(len(arm.accuracy))}; '
+        f"at its best step on validation: {best}</div>",
+        f'<div style="{GRID}">{cells}</div>',
+    ]
+    return "".join(parts)
 
 
 def accuracy_text(accuracy: tuple[float, ...]) -> str:

@@ -77,6 +77,12 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
     return recipe
 
 
+def name_for(recipe: Recipe) -> str:
+    """What to call a run of this recipe: a preset's title, or what tells it from others."""
+    same = (preset.title for preset in presets().values() if preset.id == recipe.id)
+    return next(same, recipe.summary)
+
+
 def preset_picker(catalogue: Catalogue) -> None:
     """Draw the presets; the first one fills a form that is still empty."""
     if "form.task" not in st.session_state:

@@ -37,8 +37,8 @@ def show_run(run: Run) -> None:
 @plainly
 def _watched(run_id: str, ended: bool) -> None:
     run = store().get(run_id)
-    if run.ended and not ended:
-        st.rerun()  # the whole page once more: the timer stops, and the button is free again
+    if run.ended != ended:
+        st.rerun()  # the whole page once more: the timer stops or starts
     if not run.ended:
         runner().reconcile_soon()
     points = _points(run)

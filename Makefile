@@ -1,0 +1,27 @@
+# Everything needs Python 3.11 or newer, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: app test check
+
+app: $(VENV)/installed  ## install what is needed, and open the app at localhost:8501
+	$(BIN)/streamlit run app.py
+
+test: $(VENV)/installed  ## the whole suite
+	$(BIN)/python -m pytest
+
+check: $(VENV)/installed  ## style and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+# TORCH_INDEX=<URL of a PyTorch wheel index> takes torch and torchvision from there: see README.md
+$(VENV)/installed: requirements.txt
+	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	    'Python %d.%d is too old: install 3.11 or newer, or name one: make PYTHON=python3.12' \
+	    % sys.version_info[:2])"
+	$(PYTHON) -m venv $(VENV)
+	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) torch torchvision)
+	$(BIN)/python -m pip install --requirement requirements.txt
+	@touch $@

@@ -1,0 +1,2 @@
+def distributions(archive, *, seeds, temperature, key):
+    pass

@@ -1,0 +1,117 @@
+"""A real app in a process of its own, and a real Chromium to visit it with."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+class App:
+    """The app under a home of its own; start and kill it as often as a test likes."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> float:
+        """Start it; returns the seconds until it answers."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py"]
+            + ["--server.headless", "true", "--server.port", str(self.port)],
+            cwd=ROOT,
+            env={**os.environ, "KDCORE_HOME": str(self.home)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        while time.monotonic() - began < 60:
+            with suppress(OSError):
+                urllib.request.urlopen(f"{self.url}/_stcore/health", timeout=1).close()
+                return time.monotonic() - began
+            time.sleep(0.05)
+        raise TimeoutError("the app did not start within a minute")
+
+    def kill(self) -> None:
+        """End the app as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def kill_cluster(self) -> None:
+        """End the cluster with all its workers as a power cut would."""
+        for file in self.home.glob("cluster-*.json"):
+            with suppress(OSError, ValueError):
+                os.killpg(json.loads(file.read_text())["pid"], signal.SIGKILL)
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[App]:
+    served = App(tmp_path / "home")
+    served.start()
+    yield served
+    served.kill()
+    served.kill_cluster()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[object]:
+    from playwright.sync_api import Error, sync_playwright
+
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(
+                executable_path=shutil.which("chromium"), args=QUIET
+            )
+        except Error as error:
+            reason = "no Chromium: install Debian's chromium, or run `playwright install chromium`"
+            if os.environ.get("CI"):
+                pytest.fail(f"{reason} ({error})")
+            pytest.skip(reason)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(chromium, app: App) -> Iterator[Callable[..., object]]:
+    """Open a page of the app in a new tab of a new visitor."""
+    contexts = []
+
+    def open_tab(path: str = "/"):
+        context = chromium.new_context(viewport={"width": 1440, "height": 900})
+        contexts.append(context)
+        tab = context.new_page()
+        tab.set_default_timeout(30_000)
+        tab.goto(app.url + path)
+        tab.get_by_role("heading", level=1).wait_for()
+        return tab
+
+    yield open_tab
+    for context in contexts:
+        context.close()

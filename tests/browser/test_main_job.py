@@ -1,0 +1,154 @@
+"""The main job as a visitor does it: choose, distill, read, compare, leave and come back."""
+
+import re
+import time
+
+import pytest
+
+from kdcore.runs.store import Store
+from kdcore.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+VERDICT = re.compile(r"Distillation (helped|hurt|made no clear difference)")
+
+
+@pytest.fixture
+def store(app) -> Store:
+    home = app.home
+    return Store(Settings(home, home / "data", f"sqlite:///{home / 'kdcore.db'}"))
+
+
+def distill(tab) -> str:
+    """Press the button; returns the id of the run that the address then names."""
+    before = tab.url
+    tab.locator(".st-key-distill button").click()
+    tab.wait_for_url(lambda url: "run=" in url and url != before)
+    return tab.url.split("run=")[1]
+
+
+def lengthen(tab, steps: str = "End") -> None:
+    """Drag the slider of steps to its end, so that a run is still under way when we look."""
+    slider = tab.get_by_role("slider", name="Steps").first
+    slider.focus()
+    tab.keyboard.press(steps)
+    tab.get_by_text("5000", exact=True).first.wait_for()
+
+
+def wait_for_end(tab) -> None:
+    tab.get_by_text("What do the three models answer?").wait_for(timeout=60_000)
+
+
+def eventually(true, within: float = 30.0) -> bool:
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        if true():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_choose_distill_read_and_compare(visit, store):
+    tab = visit()
+    tab.get_by_text("100", exact=True).first.wait_for()
+
+    first = distill(tab)
+    tab.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+    verdict = tab.get_by_text(VERDICT)
+    verdict.wait_for()
+    wait_for_end(tab)
+    assert "helped" in verdict.inner_text()
+    assert store.get(first).result.verdict == "better"
+    for arm in ("teacher", "control", "distilled"):
+        percent = re.compile(r"^\d\d\.\d( ± \d+\.\d)? %$")
+        assert percent.match(tab.locator(f"[data-arm={arm}]").inner_text())
+    assert tab.get_by_text(re.compile(r"^[\d.]+ kB$")).count() == 3
+
+    slider = tab.get_by_role("slider", name="Temperature T").first
+    slider.focus()
+    tab.keyboard.press("ArrowRight")
+    tab.get_by_text("KL(teacher ‖ student at T = 4.5)").wait_for()
+    second = distill(tab)
+    wait_for_end(tab)
+    assert {run.id for run in store.find()} == {first, second}
+
+    tab.get_by_role("link", name="Runs").click()
+    table = tab.get_by_test_id("stDataFrame")
+    table.wait_for()
+    tick(tab, table, row=1)
+    tab.get_by_label("Name").fill("the later one")
+    tab.get_by_label("Note").fill("half a degree warmer")
+    tab.get_by_role("button", name="Save").click()
+    assert eventually(lambda: store.get(second).name == "the later one")
+    assert store.get(second).note == "half a degree warmer"
+
+    tick(tab, table, row=2)
+    tab.get_by_role("button", name="Lay side by side").click()
+    tab.get_by_text("What was set differently?").wait_for()
+    tab.get_by_role("cell", name="temperature").wait_for()
+    assert first in tab.url
+    assert second in tab.url
+
+
+def test_a_run_is_deleted_only_after_a_second_yes(visit, store):
+    tab = visit()
+    run = distill(tab)
+    wait_for_end(tab)
+    tab.get_by_role("link", name="Runs").click()
+    table = tab.get_by_test_id("stDataFrame")
+    table.wait_for()
+    tick(tab, table, row=1)
+    tab.get_by_role("button", name="Delete").click()
+    confirm = tab.get_by_role("button", name="Delete for good")
+    confirm.wait_for()
+    assert store.get(run).state == "done"
+    confirm.click()
+    tab.get_by_text("No runs yet").wait_for()
+    assert store.count() == 0
+
+
+def test_cancel_stops_a_run_and_keeps_what_it_had_measured(visit, store):
+    tab = visit()
+    lengthen(tab)
+    run = distill(tab)
+    tab.get_by_text(re.compile("about \\d+ s left")).wait_for()
+    tab.get_by_role("button", name="Cancel").click()
+    tab.get_by_text("You cancelled this run").wait_for()
+    assert store.get(run).state == "cancelled"
+    assert store.events(run)[0]
+
+
+def test_a_run_survives_its_tab_and_its_app(visit, app, store):
+    tab = visit()
+    lengthen(tab)
+    run = distill(tab)
+    tab.get_by_text(re.compile("about \\d+ s left")).wait_for()
+    tab.context.close()
+    app.kill()
+    assert store.get(run).state == "running"
+    app.start()
+    tab = visit(f"/?run={run}")
+    tab.get_by_text(VERDICT).wait_for(timeout=90_000)
+    assert store.get(run).attempt == 1
+
+
+def test_a_killed_clusters_run_is_interrupted_and_starts_again_by_one_click(visit, app, store):
+    tab = visit()
+    lengthen(tab)
+    run = distill(tab)
+    tab.get_by_text(re.compile("about \\d+ s left")).wait_for()
+    app.kill_cluster()
+    tab.get_by_text("Interrupted").wait_for(timeout=40_000)
+    tab.get_by_role("button", name="Start again").click()
+    assert eventually(lambda: store.get(run).state == "running")
+    tab.get_by_text(re.compile("about \\d+ s left")).wait_for()
+    assert store.get(run).attempt == 2
+    tab.get_by_role("button", name="Cancel").click()
+    tab.get_by_text("You cancelled this run").wait_for()
+
+
+def tick(tab, table, row: int) -> None:
+    """Tick a row of a table that is drawn on a canvas: its box is in the first column."""
+    box = table.bounding_box()
+    tab.mouse.click(box["x"] + 20, box["y"] + 35 * row + 18)
+    tab.get_by_role("button", name="Delete").wait_for()

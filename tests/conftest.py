@@ -1,0 +1,44 @@
+"""What many tests share: a home of their own, a shelf, the digits, and a recipe of a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kdcore.recipe import ModelChoice, Recipe, Training
+from kdcore.shelf import Shelf
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test reads or writes what the user keeps."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("KDCORE_HOME", str(folder))
+    for variable in ("KDCORE_DATABASE_URL", "KDCORE_SCHEDULER"):
+        monkeypatch.delenv(variable, raising=False)
+    return folder
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    return Shelf(tmp_path / "shelf")
+
+
+@pytest.fixture(scope="session")
+def digits():
+    from kdcore import tasks
+
+    return tasks.get("digits").load()
+
+
+@pytest.fixture(scope="session")
+def quick() -> Recipe:
+    """Three seeds of tiny networks: a tenth of a second up to the verdict."""
+    return Recipe(
+        teacher=ModelChoice(options={"widths": [8]}),
+        student=ModelChoice(options={"widths": [4]}),
+        teacher_training=Training(steps=20),
+        training=Training(steps=20),
+        seeds=(0, 1, 2),
+    )

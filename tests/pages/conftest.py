@@ -1,0 +1,91 @@
+"""The pages without a browser: streamlit's AppTest, and a runner that works in this very process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from kdcore import Recipe
+from kdcore.catalogue import Catalogue, read_catalogue
+from kdcore.runs.runner import Runner
+from kdcore.runs.store import Run, Store
+from kdcore.runs.worker import execute
+from kdcore.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def definitions() -> Catalogue:
+    return read_catalogue()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("KDCORE_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("KDCORE_DATABASE_URL", raising=False)
+    monkeypatch.delenv("KDCORE_SCHEDULER", raising=False)
+    return Settings.from_environment()
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    return Store(settings)
+
+
+@pytest.fixture
+def open_app(
+    settings: Settings, definitions: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., AppTest]:
+    """Open a page of the app, with a query, against a cluster that takes runs and does nothing."""
+
+    def nothing(*_: object) -> None: ...
+
+    monkeypatch.setattr(Runner, "_connect_early", nothing)
+    monkeypatch.setattr(Runner, "_connected", nothing)
+    monkeypatch.setattr(Runner, "_hand_over", lambda self, client, run: run)
+    monkeypatch.setattr(Runner, "catalogue", lambda self: definitions)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+    def open_page(page: str = "pages/distill.py", **query: str) -> AppTest:
+        app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        if page != "pages/distill.py":
+            app.switch_page(page).run()
+        assert not app.exception
+        return app
+
+    return open_page
+
+
+@pytest.fixture
+def quick() -> Recipe:
+    """A recipe that is done in a second."""
+    return Recipe(
+        teacher={"architecture": "mlp", "options": {"widths": [16]}},
+        student={"architecture": "mlp", "options": {"widths": [4]}},
+        teacher_training={"steps": 20},
+        training={"steps": 20},
+        transfer={"labelled": 50, "unlabelled": 100},
+        seeds=(0, 1, 2),
+    )
+
+
+@pytest.fixture
+def finished(store: Store, settings: Settings, quick: Recipe) -> Callable[..., Run]:
+    """Runs that were really run, in this process."""
+
+    def finish(name: str = "a run", **changes: object) -> Run:
+        recipe = Recipe(**{**quick.model_dump(), **changes})
+        run = store.submit(recipe, name)
+        execute(run.id, settings)
+        return store.get(run.id)
+
+    return finish

@@ -1,0 +1,150 @@
+"""The page Distill, from its first visit to every way a run can end."""
+
+from kdcore.recipe import Recipe
+from kdcore.result import Event, Progress
+
+PRESET = "assets/recipes/digits-few-labels.json"
+
+
+def words(app):
+    parts = [*app.markdown, *app.caption, *app.success, *app.error, *app.info, *app.warning]
+    return "\n".join(str(part.value) for part in parts)
+
+
+def button(app, label):
+    return next(each for each in app.button if each.label == label)
+
+
+def test_the_first_visit_finds_a_preset_filled_in_and_the_button_ready(open_app):
+    app = open_app()
+    assert app.session_state["form.preset"] == "digits-few-labels"
+    assert app.slider(key="form.temperature").value == 4.0
+    assert app.slider(key="form.soft_weight").value == 0.9
+    assert app.text_input(key="form.teacher.widths").value == "256, 256"
+    assert not app.button(key="distill").disabled
+
+
+def test_the_formula_carries_the_users_numbers(open_app):
+    app = open_app()
+    app.slider(key="form.temperature").set_value(8.0)
+    app.slider(key="form.soft_weight").set_value(0.75).run()
+    text = words(app)
+    assert "0.25 · CE(labels) + 0.75 · 8² · KL(teacher ‖ student at T = 8)" in text
+    assert "0.75 · 8² = 48" in text
+
+
+def test_pressing_distill_queues_exactly_the_presets_recipe(open_app, store):
+    app = open_app()
+    app.button(key="distill").click().run()
+    (run,) = store.unfinished()
+    assert run.recipe.id == Recipe.load(PRESET).id
+    assert run.name == "Few labels"
+    assert app.query_params["run"] == run.id
+
+
+def test_a_preset_fills_the_form(open_app, store):
+    app = open_app()
+    app.button_group(key="form.preset").set_value("digits-too-cold").run()
+    app.button(key="distill").click().run()
+    (run,) = store.unfinished()
+    assert run.recipe.id == Recipe.load("assets/recipes/digits-too-cold.json").id
+
+
+def test_the_presets_mark_goes_out_once_a_setting_is_changed(open_app):
+    app = open_app()
+    app.slider(key="form.temperature").set_value(9.0).run()
+    assert app.session_state["form.preset"] is None
+
+
+def test_hidden_layers_that_are_no_numbers_are_refused_in_a_sentence(open_app):
+    app = open_app()
+    app.text_input(key="form.student.widths").set_value("wide").run()
+    assert [e.value for e in app.error] == [
+        "the student's hidden layers are 'wide'; give whole numbers, such as 256, 256"
+    ]
+    assert app.button(key="distill").disabled
+
+
+def test_a_method_without_a_soft_term_hides_temperature_and_weight(open_app, store):
+    app = open_app()
+    app.selectbox(key="form.method").set_value("hard").run()
+    assert "form.temperature" not in [slider.key for slider in app.slider]
+    assert "1.00 · CE(labels)" in words(app)
+
+
+def test_the_settings_come_back_after_a_visit_to_another_page(open_app):
+    app = open_app()
+    app.slider(key="form.temperature").set_value(7.0).run()
+    app.switch_page("pages/runs.py").run()
+    app.switch_page("pages/distill.py").run()
+    assert app.slider(key="form.temperature").value == 7.0
+
+
+def test_a_finished_run_shows_its_verdict_three_models_and_what_they_cost(open_app, finished):
+    run = finished()
+    app = open_app(run=run.id)
+    assert "paired seeds" in words(app)
+    cards = [html.proto.body for html in app.get("html")]
+    assert [("Teacher" in cards[0]), ("labels alone" in cards[1]), ("distilled" in cards[2])] == [
+        True
+    ] * 3
+    assert all("Latency, batch 32" in card and "kB" in card for card in cards)
+    assert len(app.get("plotly_chart")) == 4
+
+
+def test_a_run_under_way_shows_progress_and_can_be_cancelled(open_app, store, quick):
+    run = store.claim(store.submit(quick, "mine").id)
+    store.record(
+        run,
+        [Event("control", 0, 10, {"hard": 1.0, "accuracy": 0.5}, 0.1)],
+        Progress("students", 0.5, 3.2),
+    )
+    app = open_app(run=run.id)
+    assert "about 3 s left" in app.get("progress")[0].proto.text
+    assert "You may close this tab" in app.get("progress")[0].proto.text
+    button(app, "Cancel").click().run()
+    assert store.get(run.id).stop_requested
+
+
+def test_a_queued_run_says_how_many_are_ahead(open_app, store, quick):
+    store.submit(quick, "first")
+    second = store.submit(quick, "second")
+    app = open_app(run=second.id)
+    assert "Queued, 1 ahead" in app.get("progress")[0].proto.text
+
+
+def test_a_failed_run_shows_its_sentence(open_app, store, quick):
+    run = store.claim(store.submit(quick, "mine").id)
+    store.finish(run, "failed", "the disk is full")
+    app = open_app(run=run.id)
+    assert "The run failed: the disk is full" in words(app)
+
+
+def test_an_interrupted_run_starts_again_by_one_click(open_app, store, quick):
+    run = store.claim(store.submit(quick, "mine").id)
+    store.interrupt(run.id, silent_since=run.heartbeat + 1)
+    app = open_app(run=run.id)
+    assert "Interrupted" in words(app)
+    button(app, "Start again").click().run()
+    assert store.get(run.id).state == "queued"
+
+
+def test_an_address_of_a_deleted_run_is_answered_in_a_sentence(open_app):
+    app = open_app(run="0123456789")
+    assert "there is no run '0123456789'" in words(app)
+    assert not app.button(key="distill").disabled
+
+
+def test_a_loss_is_shown_as_plainly_as_a_gain(open_app, finished):
+    run = finished(
+        transfer={"labelled": "all"},
+        training={"steps": 60, "learning_rate": 1e-3},
+        soft_weight=1e-6,
+        hard_weight=0.0,
+        temperature=20.0,
+        teacher_training={"steps": 1, "learning_rate": 1e-6},
+    )
+    assert run.result is not None
+    assert run.result.verdict == "worse"
+    app = open_app(run=run.id)
+    assert "Distillation hurt" in app.error[0].value

@@ -1,0 +1,100 @@
+import errno
+import hashlib
+import os
+
+import pytest
+
+from kdcore.errors import HomeError
+from kdcore.shelf import Shelf
+
+
+def files(shelf):
+    return sorted(path.name for path in shelf.folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    def replace(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", replace)
+
+
+def test_what_is_put_is_what_is_got(shelf):
+    assert shelf.get(shelf.put(b"abc", "onnx")) == b"abc"
+
+
+def test_a_name_is_the_contents_hash_and_the_suffix(shelf):
+    assert shelf.put(b"abc", "onnx") == hashlib.sha256(b"abc").hexdigest()[:32] + ".onnx"
+
+
+def test_the_same_content_twice_is_one_file(shelf):
+    assert shelf.put(b"abc", "onnx") == shelf.put(b"abc", "onnx")
+    assert len(files(shelf)) == 1
+
+
+def test_nothing_but_the_file_itself_is_left_behind(shelf):
+    name = shelf.put(b"abc", "onnx")
+    assert files(shelf) == [name]
+
+
+def test_what_is_gone_is_named(shelf):
+    name = shelf.put(b"abc", "onnx")
+    shelf.remove(name)
+    with pytest.raises(HomeError, match=f"the file {name} of this run is gone"):
+        shelf.get(name)
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a.onnx", "", f"{'0' * 32}.onnx/.."])
+def test_only_an_artifacts_name_is_looked_up(shelf, name):
+    with pytest.raises(HomeError, match="is no artifact's name"):
+        shelf.get(name)
+
+
+def test_removing_what_is_gone_is_fine(shelf):
+    name = shelf.put(b"abc", "onnx")
+    shelf.remove(name)
+    shelf.remove(name)
+    assert files(shelf) == []
+
+
+def test_removing_reaches_nothing_but_artifacts(shelf, tmp_path):
+    shelf.put(b"abc", "onnx")
+    (tmp_path / "secret").write_text("kept")
+    shelf.remove("../secret")
+    assert (tmp_path / "secret").read_text() == "kept"
+
+
+def test_a_teacher_is_kept_under_its_key(shelf):
+    shelf.put_teacher("0123", b"weights")
+    assert shelf.get_teacher("0123") == b"weights"
+
+
+def test_a_teacher_that_was_never_trained_is_none(shelf):
+    assert shelf.get_teacher("0123") is None
+
+
+def test_a_kept_teacher_never_changes(shelf):
+    shelf.put_teacher("0123", b"first")
+    shelf.put_teacher("0123", b"second")
+    assert shelf.get_teacher("0123") == b"first"
+
+
+def test_a_full_disk_is_said_with_the_way_out(shelf, full_disk):
+    with pytest.raises(HomeError) as caught:
+        shelf.put(b"abc", "onnx")
+    assert f"cannot keep 3 bytes in {shelf.folder}: No space left on device" in str(caught.value)
+    assert "KDCORE_HOME" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_write_that_failed_leaves_nothing_behind(shelf, full_disk):
+    with pytest.raises(HomeError):
+        shelf.put(b"abc", "onnx")
+    assert files(shelf) == []
+
+
+def test_a_shelf_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(HomeError, match="Not a directory"):
+        Shelf(tmp_path / "file" / "shelf").put(b"abc", "onnx")

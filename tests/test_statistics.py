@@ -1,0 +1,147 @@
+import math
+
+import pytest
+from scipy.stats import ttest_rel
+
+from kdcore.statistics import (
+    Difference,
+    mean,
+    paired_difference,
+    signed,
+    spread,
+    verdict,
+    verdict_sentence,
+)
+
+CONTROL = (0.89, 0.91, 0.90, 0.85, 0.88)
+DISTILLED = (0.95, 0.96, 0.97, 0.96, 0.94)
+
+
+def test_the_mean_is_the_sum_by_the_count():
+    assert mean([1, 2, 6]) == 3
+
+
+def test_the_spread_is_the_sample_deviation():
+    # deviations −1, 0, 1 from 2: √(2 / (3 − 1)) = 1
+    assert spread([1, 2, 3]) == 1
+
+
+def test_one_value_has_no_spread():
+    assert spread([1]) is None
+
+
+# the paired interval
+
+
+def test_a_difference_is_in_points_and_paired_by_seed():
+    difference = paired_difference([0.50, 0.60], [0.52, 0.59])
+    assert difference.per_seed == pytest.approx((2, -1))
+    assert difference.mean == pytest.approx(0.5)
+
+
+def test_the_interval_of_three_pairs_is_as_worked_by_hand():
+    # points 1, 2, 3: mean 2, deviation 1; t(97.5 %, 2 degrees of freedom) = 4.303 (Student's
+    # table), so 2 ± 4.303 / √3 = 2 ± 2.484
+    difference = paired_difference([0.5, 0.5, 0.5], [0.51, 0.52, 0.53])
+    assert difference.low == pytest.approx(2 - 2.484, abs=1e-3)
+    assert difference.high == pytest.approx(2 + 2.484, abs=1e-3)
+
+
+def test_the_interval_is_the_one_of_scipys_paired_t_test():
+    interval = ttest_rel(DISTILLED, CONTROL).confidence_interval(0.95)
+    difference = paired_difference(CONTROL, DISTILLED)
+    assert difference.low == pytest.approx(100 * interval.low)
+    assert difference.high == pytest.approx(100 * interval.high)
+
+
+def test_swapping_the_students_mirrors_the_interval():
+    one, other = paired_difference(CONTROL, DISTILLED), paired_difference(DISTILLED, CONTROL)
+    assert (other.low, other.mean, other.high) == pytest.approx((-one.high, -one.mean, -one.low))
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_too_few_pairs_have_a_mean_but_no_interval(seeds):
+    difference = paired_difference(CONTROL[:seeds], DISTILLED[:seeds])
+    assert math.isfinite(difference.mean)
+    assert (difference.low, difference.high) == (None, None)
+
+
+def test_pairs_that_all_agree_have_an_interval_of_no_width():
+    difference = paired_difference([0.5, 0.5, 0.5], [0.75, 0.75, 0.75])
+    assert (difference.low, difference.mean, difference.high) == (25, 25, 25)
+
+
+@pytest.mark.parametrize(("control", "distilled"), [([0.5], [0.5, 0.6]), ([0.5], []), ([], [])])
+def test_values_that_are_no_pairs_are_refused(control, distilled):
+    with pytest.raises(ValueError, match=f"{len(control)} controls and {len(distilled)} students"):
+        paired_difference(control, distilled)
+
+
+# the verdict
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.1, 2.0, "better"),
+        (-2.0, -0.1, "worse"),
+        (-0.1, 0.1, "no clear difference"),
+        (0.0, 2.0, "no clear difference"),
+        (-2.0, 0.0, "no clear difference"),
+        (0.0, 0.0, "no clear difference"),
+        (None, None, "too few seeds"),
+    ],
+)
+def test_the_verdict_claims_only_what_the_interval_leaves_out_zero_for(low, high, expected):
+    assert verdict(Difference(1.0, low, high, (1.0,))) == expected
+
+
+def test_the_better_students_sentence():
+    assert verdict_sentence(Difference(7.28, 5.65, 8.91, (7.28,) * 5)) == (
+        "Distillation helped: the student is 7.3 points more accurate than the same student "
+        "trained on labels alone (95 % interval +5.7 to +8.9, 5 paired seeds)."
+    )
+
+
+def test_the_worse_students_sentence():
+    assert verdict_sentence(Difference(-4.0, -5.83, -2.17, (-4.0,) * 5)) == (
+        "Distillation hurt: the student is 4.0 points less accurate than the same student "
+        "trained on labels alone (95 % interval −5.8 to −2.2, 5 paired seeds)."
+    )
+
+
+def test_the_sentence_where_nothing_is_clear():
+    assert verdict_sentence(Difference(-0.44, -1.26, 0.37, (-0.44,) * 5)) == (
+        "Distillation made no clear difference: −0.4 points against the same student "
+        "trained on labels alone (95 % interval −1.3 to +0.4, 5 paired seeds)."
+    )
+
+
+def test_the_sentence_of_a_single_seed():
+    assert verdict_sentence(Difference(2.0, None, None, (2.0,))) == (
+        "1 seed is too few to tell luck from gain: the difference is +2.0 points so far. "
+        "Run at least 3 seeds."
+    )
+
+
+def test_the_sentence_of_two_seeds():
+    assert verdict_sentence(Difference(-0.5, None, None, (-1.0, 0.0))) == (
+        "2 seeds are too few to tell luck from gain: the difference is −0.5 points so far. "
+        "Run at least 3 seeds."
+    )
+
+
+@pytest.mark.parametrize(
+    ("points", "expected"),
+    [
+        (7.64, "+7.6"),
+        (-0.44, "−0.4"),
+        (0.0, "0.0"),
+        (-0.0, "0.0"),
+        (-0.04, "0.0"),
+        (0.04, "0.0"),
+        (-71.06, "−71.1"),
+    ],
+)
+def test_a_difference_is_read_with_its_sign_and_never_as_minus_zero(points, expected):
+    assert signed(points) == expected

@@ -1,0 +1,173 @@
+import pytest
+import torch
+
+from kdcore import tasks
+from kdcore.errors import UnknownNameError
+from kdcore.tasks import Data, Split, balanced_order
+
+SPLITS = ("train", "validation", "test")
+
+
+@pytest.fixture(scope="module", params=tasks.names())
+def task(request):
+    return tasks.get(request.param)
+
+
+@pytest.fixture(scope="module")
+def data(task):
+    return task.load()
+
+
+def split(size, *, of=4, images=None):
+    return Split(torch.zeros(images or size, 1, 2, 2, dtype=torch.uint8), torch.arange(size) % of)
+
+
+def pictures(data, name):
+    return {bytes(image.numpy().tobytes()) for image in getattr(data, name).images}
+
+
+# every task
+
+
+def test_a_task_is_described_in_words(task):
+    assert task.title
+    assert task.about.endswith(".")
+
+
+def test_images_are_bytes_and_labels_whole_numbers(data):
+    for name in SPLITS:
+        assert getattr(data, name).images.dtype == torch.uint8
+        assert getattr(data, name).labels.dtype == torch.int64
+
+
+def test_every_split_has_samples_of_the_one_shape(data):
+    for name in SPLITS:
+        assert len(getattr(data, name)) > 0
+        assert getattr(data, name).images.shape[1:] == data.input_shape
+
+
+def test_no_picture_of_one_split_is_in_another(data):
+    train, validation, test = (pictures(data, name) for name in SPLITS)
+    assert not train & validation
+    assert not train & test
+    assert not validation & test
+
+
+def test_every_class_is_in_every_split_and_no_other(data):
+    for name in SPLITS:
+        labels = getattr(data, name).labels
+        assert labels.unique().tolist() == list(range(len(data.class_names)))
+
+
+def test_class_shares_are_the_same_in_all_splits_within_two_percent(data):
+    shares = [
+        torch.bincount(getattr(data, name).labels) / len(getattr(data, name)) for name in SPLITS
+    ]
+    for other in shares[1:]:
+        torch.testing.assert_close(other, shares[0], atol=0.02, rtol=0)
+
+
+def test_reading_a_task_again_gives_the_same_splits(task, data):
+    again = task.load.__wrapped__()
+    for name in SPLITS:
+        assert torch.equal(getattr(again, name).images, getattr(data, name).images)
+        assert torch.equal(getattr(again, name).labels, getattr(data, name).labels)
+
+
+def test_a_task_is_read_once_a_process(task, data):
+    assert task.load() is data
+
+
+def test_normalised_training_images_have_mean_zero_and_deviation_one(data):
+    pixels = data.normalise(data.train.images).double()
+    assert pixels.mean().item() == pytest.approx(0, abs=1e-5)
+    assert pixels.std().item() == pytest.approx(1, abs=1e-5)
+
+
+def test_normalising_gives_float32(data):
+    assert data.normalise(data.test.images[:2]).dtype == torch.float32
+
+
+# the digits
+
+
+def test_the_digits_split_into_1097_and_200_and_500(digits):
+    assert [len(getattr(digits, name)) for name in SPLITS] == [1097, 200, 500]
+
+
+def test_a_digit_is_one_plane_of_eight_by_eight(digits):
+    assert digits.input_shape == (1, 8, 8)
+
+
+def test_digits_reach_from_black_to_white(digits):
+    assert (digits.train.images.min(), digits.train.images.max()) == (0, 255)
+
+
+def test_digits_are_the_bundled_ones_scaled_from_16_to_255(digits):
+    from sklearn.datasets import load_digits
+
+    grey = {bytes((each * 255 / 16).round().astype("uint8")) for each in load_digits().images}
+    assert grey == set().union(*(pictures(digits, name) for name in SPLITS))
+
+
+# data
+
+
+def test_all_splits_are_normalised_by_the_training_images():
+    # training pixels 1 and 3: mean 2, sample deviation √2; so 4 becomes (4 − 2) / √2 = √2
+    pixels = Split(torch.tensor([[1], [3]], dtype=torch.uint8), torch.tensor([0, 1]))
+    data = Data(("a", "b"), pixels, pixels, pixels)
+    assert data.normalise(torch.tensor([4], dtype=torch.uint8)).item() == pytest.approx(2**0.5)
+
+
+def test_images_all_alike_are_normalised_to_zero():
+    flat = Split(torch.full((2, 1), 7, dtype=torch.uint8), torch.tensor([0, 1]))
+    data = Data(("a", "b"), flat, flat, flat)
+    assert data.normalise(flat.images).tolist() == [[0.0], [0.0]]
+
+
+def test_a_split_with_fewer_labels_than_images_is_refused():
+    with pytest.raises(ValueError, match="validation: 9 images, 8 labels"):
+        Data(("a", "b", "c", "d"), split(8), split(8, images=9), split(8))
+
+
+def test_an_unknown_task_is_answered_with_a_close_match():
+    with pytest.raises(UnknownNameError, match="no task 'digit'; did you mean 'digits'"):
+        tasks.get("digit")
+
+
+# the balanced order
+
+
+@pytest.fixture
+def uneven():
+    """Three classes of 30, 12 and 3 samples, shuffled."""
+    labels = torch.tensor([0] * 30 + [1] * 12 + [2] * 3)
+    return labels[torch.randperm(45, generator=torch.Generator().manual_seed(1))]
+
+
+def test_a_balanced_order_is_a_permutation(uneven):
+    assert balanced_order(uneven, seed=0).sort().values.tolist() == list(range(45))
+
+
+def test_any_beginning_of_a_balanced_order_is_as_even_as_the_data_allow(uneven):
+    order = balanced_order(uneven, seed=0)
+    available = torch.bincount(uneven)
+    for count in range(1, 46):
+        taken = torch.bincount(uneven[order[:count]], minlength=3)
+        with_more = taken[taken < available]  # a class that is used up may stay behind
+        assert len(with_more) == 0 or taken.max() - with_more.min() <= 1
+
+
+def test_the_same_seed_gives_the_same_order(uneven):
+    assert torch.equal(balanced_order(uneven, seed=3), balanced_order(uneven, seed=3))
+
+
+def test_another_seed_gives_another_order(uneven):
+    assert not torch.equal(balanced_order(uneven, seed=3), balanced_order(uneven, seed=4))
+
+
+def test_a_balanced_order_leaves_the_global_generator_alone(uneven):
+    before = torch.random.get_rng_state()
+    balanced_order(uneven, seed=0)
+    assert torch.equal(torch.random.get_rng_state(), before)
