@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.parts.services import start
+from pages.parts.services import plainly, start
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -19,4 +19,4 @@ page = st.navigation(
     position="top",
 )
 start()
-page.run()
+plainly(page.run)()

@@ -8,7 +8,7 @@ from kdcore.errors import RunError
 from kdcore.result import ARMS
 from kdcore.runs.store import Run
 from pages.parts.cards import accuracy_text
-from pages.parts.services import plainly, store
+from pages.parts.services import store
 
 FEWEST, MOST = 2, 4
 
@@ -72,7 +72,6 @@ def pick() -> list[str]:
     return chosen
 
 
-@plainly
 def page() -> None:
     """The pickers, what differs, and what came of it."""
     chosen = pick()

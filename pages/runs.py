@@ -123,10 +123,8 @@ def actions(chosen: list[Run]) -> None:
         words(chosen[0])
 
 
-@plainly
 def page() -> None:
     """The filter, the table, and what to do with the rows that are ticked."""
-    runner().reconcile_soon()
     if store().count() == 0:
         st.info("No runs yet. Press Distill on the first page, and yours will be listed here.")
         st.page_link("pages/distill.py", label="Go to Distill", icon=":material/experiment:")
@@ -156,5 +154,21 @@ def page() -> None:
         st.caption("Tick a run to open, rename, repeat or delete it; tick two to four to compare.")
 
 
+@plainly
+def watch(seen: list[tuple[str, str]]) -> None:
+    """Draw the page anew once a run began or ended: a page that is being read keeps still."""
+    runner().reconcile_soon()
+    if unfinished() != seen:
+        st.rerun()
+
+
+def unfinished() -> list[tuple[str, str]]:
+    """What of the table may still change by itself."""
+    return [(run.id, run.state) for run in store().unfinished()]
+
+
 st.title("Runs", anchor=False)
-st.fragment(page, run_every=REFRESH_SECONDS if store().unfinished() else None)()
+page()
+under_way = unfinished()
+if under_way:
+    st.fragment(watch, run_every=REFRESH_SECONDS)(under_way)
