@@ -101,7 +101,7 @@ def loss_curves(points: pd.DataFrame, steps: int) -> go.Figure:
                     line={"color": look.colour, "dash": dashes.get(term, "solid"), "width": 2},
                     hovertemplate="%{y:.3g}",
                 )
-    figure.update_yaxes(type="log")
+    figure.update_yaxes(type="log", tickformat="~g")
     return _style(figure, "What is each loss term doing?", "loss (unweighted)", steps)
 
 

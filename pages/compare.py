@@ -67,7 +67,7 @@ def pick() -> list[str]:
         max_selections=MOST,
         placeholder="choose two to four finished runs",
     )
-    if chosen:
+    if chosen != wanted[:MOST]:
         st.query_params["runs"] = ",".join(chosen)
     return chosen
 

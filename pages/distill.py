@@ -5,7 +5,7 @@ import streamlit as st
 from kdcore import charts
 from kdcore.errors import KdError
 from kdcore.recipe import Recipe
-from pages.parts.recipe_form import fill, name_for, preset_picker, recipe_form
+from pages.parts.recipe_form import fill, is_filled, name_for, preset_picker, recipe_form
 from pages.parts.run_view import show_run
 from pages.parts.services import catalogue, plainly, runner, store
 
@@ -67,7 +67,6 @@ def welcome() -> None:
         )
 
 
-@plainly
 def outcome() -> None:
     """The run in the address, or a welcome."""
     run_id = st.query_params.get("run")
@@ -77,9 +76,18 @@ def outcome() -> None:
         show_run(store().get(run_id))
 
 
-handed_over = st.session_state.pop(OPEN_RECIPE, None)
-if handed_over is not None:
-    fill(Recipe.from_json(handed_over))
+@plainly
+def prepare() -> None:
+    """Fill the form with what another page hands over, or a new visitor's address names."""
+    handed_over = st.session_state.pop(OPEN_RECIPE, None)
+    run_id = st.query_params.get("run")
+    if handed_over is not None:
+        fill(Recipe.from_json(handed_over))
+    elif run_id is not None and not is_filled():
+        fill(store().get(run_id).recipe)
+
+
+prepare()
 st.title("Does the teacher help?", anchor=False)
 left, right = st.columns([4, 9], gap="large")
 with left:

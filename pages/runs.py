@@ -12,7 +12,9 @@ from pages.parts.cards import accuracy_text
 from pages.parts.run_view import recipe_download
 from pages.parts.services import plainly, runner, store
 
-MOST_COMPARED = 4
+MOST = 4
+"""So many runs can be laid side by side."""
+
 REFRESH_SECONDS = 2.0
 
 
@@ -110,15 +112,16 @@ def actions(chosen: list[Run]) -> None:
                 st.session_state["open_recipe"] = run.recipe.to_json()
                 st.switch_page("pages/distill.py")
             recipe_download(run)
-        if 2 <= len(chosen) <= MOST_COMPARED and st.button(
+        comparable = all(run.state == "done" for run in chosen) and 2 <= len(chosen) <= MOST
+        if comparable and st.button(
             "Lay side by side", type="primary", icon=":material/compare_arrows:"
         ):
             ids = ",".join(run.id for run in chosen)
             st.switch_page("pages/compare.py", query_params={"runs": ids})
         if st.button("Delete", icon=":material/delete:"):
             confirm_delete(chosen)
-    if len(chosen) > MOST_COMPARED:
-        st.caption(f"Up to {MOST_COMPARED} runs can be laid side by side.")
+    if len(chosen) > 1 and not comparable:
+        st.caption(f"Two to {MOST} finished runs can be laid side by side.")
     if len(chosen) == 1:
         words(chosen[0])
 

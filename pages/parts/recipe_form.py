@@ -59,6 +59,11 @@ def fill(recipe: Recipe) -> None:
         st.session_state[f"form.{name}"] = value
 
 
+def is_filled() -> bool:
+    """Whether this session's form holds a recipe already."""
+    return "form.task" in st.session_state
+
+
 def recipe_form(catalogue: Catalogue) -> Recipe | None:
     """Draw the form; returns its recipe, or None after saying what is wrong with it."""
     _transfer(catalogue)
@@ -85,7 +90,7 @@ def name_for(recipe: Recipe) -> str:
 
 def preset_picker(catalogue: Catalogue) -> None:
     """Draw the presets; the first one fills a form that is still empty."""
-    if "form.task" not in st.session_state:
+    if not is_filled():
         fill(presets()[FIRST_PRESET])
     # the pill follows the form: it goes out as soon as a setting is no longer the preset's
     st.session_state["form.preset"] = _matching_preset(catalogue)

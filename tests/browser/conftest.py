@@ -18,6 +18,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "test-screenshots"
+FAILED = pytest.StashKey[bool]()
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -43,8 +45,10 @@ class App:
         """Start it; returns the seconds until it answers."""
         began = time.monotonic()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py"]
-            + ["--server.headless", "true", "--server.port", str(self.port)],
+            [
+                *(sys.executable, "-m", "streamlit", "run", "app.py"),
+                *("--server.headless", "true", "--server.port", str(self.port)),
+            ],
             cwd=ROOT,
             env={**os.environ, "KDCORE_HOME": str(self.home)},
             stdout=subprocess.DEVNULL,
@@ -98,9 +102,16 @@ def chromium() -> Iterator[object]:
         browser.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture
-def visit(chromium, app: App) -> Iterator[Callable[..., object]]:
-    """Open a page of the app in a new tab of a new visitor."""
+def visit(chromium, app: App, request: pytest.FixtureRequest) -> Iterator[Callable[..., object]]:
+    """Open a page of the app in a new tab of a new visitor; a failed test leaves pictures."""
     contexts = []
 
     def open_tab(path: str = "/"):
@@ -113,5 +124,9 @@ def visit(chromium, app: App) -> Iterator[Callable[..., object]]:
         return tab
 
     yield open_tab
-    for context in contexts:
+    for number, context in enumerate(contexts):
+        if request.node.stash[FAILED]:
+            SHOTS.mkdir(exist_ok=True)
+            for tab in context.pages:
+                tab.screenshot(path=SHOTS / f"{request.node.name}-{number}.png")
         context.close()

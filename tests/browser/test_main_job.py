@@ -35,8 +35,9 @@ def lengthen(tab, steps: str = "End") -> None:
     tab.get_by_text("5000", exact=True).first.wait_for()
 
 
-def wait_for_end(tab) -> None:
-    tab.get_by_text("What do the three models answer?").wait_for(timeout=60_000)
+def wait_for_end(tab, store, run: str) -> None:
+    assert eventually(lambda: store.get(run).ended)
+    tab.get_by_text("What do the three models answer?").wait_for()
 
 
 def eventually(true, within: float = 30.0) -> bool:
@@ -56,7 +57,7 @@ def test_choose_distill_read_and_compare(visit, store):
     tab.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
     verdict = tab.get_by_text(VERDICT)
     verdict.wait_for()
-    wait_for_end(tab)
+    wait_for_end(tab, store, first)
     assert "helped" in verdict.inner_text()
     assert store.get(first).result.verdict == "better"
     for arm in ("teacher", "control", "distilled"):
@@ -69,7 +70,7 @@ def test_choose_distill_read_and_compare(visit, store):
     tab.keyboard.press("ArrowRight")
     tab.get_by_text("KL(teacher ‖ student at T = 4.5)").wait_for()
     second = distill(tab)
-    wait_for_end(tab)
+    wait_for_end(tab, store, second)
     assert {run.id for run in store.find()} == {first, second}
 
     tab.get_by_role("link", name="Runs").click()
@@ -85,15 +86,14 @@ def test_choose_distill_read_and_compare(visit, store):
     tick(tab, table, row=2)
     tab.get_by_role("button", name="Lay side by side").click()
     tab.get_by_text("What was set differently?").wait_for()
-    tab.get_by_role("cell", name="temperature").wait_for()
-    assert first in tab.url
-    assert second in tab.url
+    tab.get_by_test_id("stTable").get_by_text("temperature", exact=True).wait_for()
+    tab.wait_for_url(lambda url: first in url and second in url)
 
 
 def test_a_run_is_deleted_only_after_a_second_yes(visit, store):
     tab = visit()
     run = distill(tab)
-    wait_for_end(tab)
+    wait_for_end(tab, store, run)
     tab.get_by_role("link", name="Runs").click()
     table = tab.get_by_test_id("stDataFrame")
     table.wait_for()
@@ -152,3 +152,11 @@ def tick(tab, table, row: int) -> None:
     box = table.bounding_box()
     tab.mouse.click(box["x"] + 20, box["y"] + 35 * row + 18)
     tab.get_by_role("button", name="Delete").wait_for()
+
+
+@pytest.mark.parametrize("path", ["/runs", "/compare"])
+def test_a_fresh_servers_first_visitor_finds_the_whole_app_on_any_page(visit, path):
+    tab = visit(path)
+    for name in ("Distill", "Runs", "Compare"):
+        assert tab.get_by_test_id("stTopNavLink").filter(has_text=name).count() == 1
+    assert tab.title() == "Knowledge distillation, live"

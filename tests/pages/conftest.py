@@ -1,4 +1,4 @@
-"""The pages without a browser: streamlit's AppTest, and a runner that works in this very process."""
+"""The pages without a browser: streamlit's AppTest, and a runner that works in this process."""
 
 from __future__ import annotations
 
