@@ -187,9 +187,26 @@ def _sentence(error: ValidationError) -> str:
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             rule = first["msg"].replace("Input should be", "it must be")
             return f"{where} is {value!r}; {rule}"
-        case _:
-            rule = first["msg"].replace("Input should", "it should")
-            return f"{where} is {value!r}; {rule[0].lower()}{rule[1:]}"
+        case "int_parsing" if where.startswith("transfer."):
+            word = "all" if where.endswith(".labelled") else "rest"
+            return f'{where} is {value!r}; give a whole number, or "{word}"'
+        case kind:
+            said = first["msg"].replace("Input should", "it should")
+            rule = _PLAIN_RULES.get(kind, said[0].lower() + said[1:])
+            return f"{where} is {value!r}; {rule}"
+
+
+_PLAIN_RULES = {
+    "model_type": "it should be an object with named fields",
+    "dict_type": "it should be an object with named values",
+    "tuple_type": "it should be a list",
+    "too_short": "give at least one",
+    "int_from_float": "it should be a whole number",
+    "int_parsing": "it should be a whole number",
+    "float_parsing": "it should be a number",
+    "string_type": "it should be a text",
+}
+"""What pydantic says in the words of a type system, in those of a reader of JSON."""
 
 
 def _fields_at(path: tuple[int | str, ...]) -> list[str]:
