@@ -150,7 +150,7 @@ def compared_differences(results: Sequence[tuple[str, Result]]) -> go.Figure:
             hovertemplate="%{x:+.1f} points",
         )
     figure.add_vline(x=0, line={"width": 1, "dash": "dash", "color": "gray"})
-    figure.update_xaxes(title="distilled − labels alone, points of test accuracy, 95 % interval")
+    figure.update_xaxes(title="points of test accuracy, 95 % interval")
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], automargin=True)
     return _frame(figure, "Where did distillation help?", height=140 + 55 * len(names))
 
@@ -171,7 +171,10 @@ def compared_curves(curves: Sequence[tuple[str, pd.DataFrame]], steps: int) -> g
                 hovertemplate="%{y:.1f} %",
             )
     figure.update_yaxes(ticksuffix=" %")
-    return _style(figure, "How did they get there?", "validation accuracy", steps)
+    _style(figure, "How did they get there?", "validation accuracy", steps)
+    # up to eight lines: their names need the room below
+    below = {"y": -0.2, "yanchor": "top"}
+    return figure.update_layout(height=460, legend=below, margin_t=40)
 
 
 def _students_began(points: pd.DataFrame) -> bool:

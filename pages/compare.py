@@ -7,6 +7,7 @@ from kdcore import charts
 from kdcore.errors import RunError
 from kdcore.result import ARMS
 from kdcore.runs.store import Run
+from kdcore.statistics import signed
 from pages.parts.cards import accuracy_text
 from pages.parts.services import store
 
@@ -43,6 +44,7 @@ def results(runs: list[Run]) -> pd.DataFrame:
         assert result is not None
         columns[label] = {
             "Verdict": result.verdict,
+            "Difference, points": signed(result.difference.mean),
             **{charts.LOOKS[arm].label: accuracy_text(result.arms[arm].accuracy) for arm in ARMS},
             "Student's parameters": f"{result.arms['distilled'].parameters:,}",
             "Seconds": f"{result.seconds:.1f}",
@@ -51,8 +53,8 @@ def results(runs: list[Run]) -> pd.DataFrame:
 
 
 def labelled(runs: list[Run]) -> list[tuple[str, Run]]:
-    """Each run under a short label that no other run has: A, B, C, D and its name."""
-    return [(f"{letter} · {run.name}", run) for letter, run in zip("ABCD", runs, strict=False)]
+    """Each run under a letter, short enough for a phone and told apart from its namesakes."""
+    return list(zip("ABCD", runs, strict=False))
 
 
 def pick() -> list[str]:
@@ -81,6 +83,10 @@ def page() -> None:
     runs = [run for run in map(store().get, chosen) if run.result is not None]
     if len(runs) < FEWEST:
         raise RunError("these runs have no result to compare; choose finished ones")
+    for letter, run in labelled(runs):
+        st.page_link(
+            "pages/distill.py", label=f"**{letter}** {run.name}", query_params={"run": run.id}
+        )
     st.subheader("What was set differently?", anchor=False)
     changes = differing(runs)
     if changes.empty:
@@ -91,10 +97,10 @@ def page() -> None:
     st.table(results(runs))
     pairs = [(label, run.result) for label, run in labelled(runs) if run.result is not None]
     st.plotly_chart(
-        charts.compared_differences([(label[0], result) for label, result in pairs]),
+        charts.compared_differences(pairs),
         alt="The paired difference of each run with its 95 % interval.",
     )
-    curves = [(label[0], charts.frame(store().events(run.id)[0])) for label, run in labelled(runs)]
+    curves = [(label, charts.frame(store().events(run.id)[0])) for label, run in labelled(runs)]
     st.plotly_chart(
         charts.compared_curves(curves, max(run.recipe.training.steps for run in runs)),
         alt="Validation accuracy of all students over the steps.",

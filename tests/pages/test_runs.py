@@ -48,7 +48,7 @@ def test_compare_of_equal_recipes_says_that_nothing_differs(open_app, finished):
     app.multiselect[0].set_value([one.id, two.id]).run()
     assert any("the same recipe" in caption.value for caption in app.caption)
     results = app.table[0].value
-    assert list(results.iloc[:4, 0]) == list(results.iloc[:4, 1])
+    assert list(results.iloc[:5, 0]) == list(results.iloc[:5, 1])
 
 
 def test_compare_of_one_run_asks_for_another(open_app, finished):
