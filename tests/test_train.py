@@ -41,9 +41,13 @@ DATA, VALIDATION = split(50), split(20, seed=1)
 POOL = torch.arange(50)
 
 
-def reports(module, steps=20, best=None, loss=None, learning_rate=1e-2):
+def stepwise(module, steps=20, best=None, loss=None, learning_rate=1e-2):
     training = Training(steps=steps, batch_size=10, learning_rate=learning_rate)
     return train(module, epochs(POOL, 10, 0), loss or hard_loss(DATA), training, VALIDATION, best)
+
+
+def reports(*arguments, **options):
+    return (report for report in stepwise(*arguments, **options) if report is not None)
 
 
 def test_a_cached_teacher_gives_the_same_student_as_a_teacher_run_every_step():
@@ -122,14 +126,16 @@ def test_the_same_seed_trains_to_the_same_weights():
     assert torch.equal(weights(pair[0]), weights(pair[1]))
 
 
-def test_whoever_stops_listening_stops_the_training():
+def test_one_can_stop_after_any_step():
     student = network()
-    told = reports(student, steps=400)
-    next(told)
+    told = stepwise(student, steps=400)
+    assert [next(told) for _ in range(3)] == [None] * 3
     told.close()
     after = weights(student)
-    assert next(told, None) is None
-    assert torch.equal(after, weights(student))
+    assert list(told) == []
+    three = network()
+    list(itertools.islice(stepwise(three, steps=400), 3))
+    assert torch.equal(after, weights(three))
 
 
 def test_the_best_weights_are_those_of_the_first_of_equal_reports():

@@ -28,9 +28,6 @@ RECONCILE_SECONDS = 2.0
 SILENT_SECONDS = 10.0
 """A run that gave no sign of life for so long is looked for on the scheduler."""
 
-_started: list[subprocess.Popen[bytes]] = []
-"""Held as long as we live: python warns of a process that is forgotten while it runs."""
-
 ROOT = Path(__file__).parents[2]
 LOG = "cluster.log"
 
@@ -258,7 +255,8 @@ def _spawn(settings: Settings, command: str) -> subprocess.Popen[bytes]:
             stderr=output,
             **apart,
         )
-    _started.append(process)
+    # waited for as long as we live, so that no dead process stays behind in the table
+    threading.Thread(target=process.wait, daemon=True).start()
     return process
 
 
