@@ -1,19 +1,25 @@
 """The protocol: one teacher, and for each seed the same student without it and with it."""
 
 import io
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 import pytest
+import safetensors.torch
 import torch
 
+from kdcore import experiment, methods, models
 from kdcore.errors import RecipeError
 from kdcore.experiment import check, run, steps
-from kdcore.recipe import Recipe
+from kdcore.methods import UNLABELLED, Method
+from kdcore.models import Architecture
+from kdcore.recipe import ModelChoice, Recipe
 from kdcore.result import ARMS, Event, Progress, Result
 from kdcore.setting import Setting, derive
 from kdcore.shelf import Shelf
+from kdcore.train.loop import Best, logits, train
 
 PRESETS = Path(__file__).parents[1] / "assets" / "recipes"
 
@@ -22,14 +28,48 @@ def changed(recipe: Recipe, **values) -> Recipe:
     return Recipe(**{**recipe.model_dump(), **values})
 
 
+def steps_to_the_verdict(recipe: Recipe, shelf: Shelf):
+    """All that is told up to the first result, before anything is exported or timed."""
+    for each in steps(recipe, shelf):
+        yield each
+        if isinstance(each, Result):
+            return
+
+
 def verdict_of(recipe: Recipe, shelf: Shelf) -> Result:
-    """The first result, before anything is exported or timed."""
-    told = steps(recipe, shelf)
-    return next(each for each in told if isinstance(each, Result))
+    return list(steps_to_the_verdict(recipe, shelf))[-1]
 
 
 def accuracies(result: Result):
     return {arm: result.arms[arm].accuracy for arm in ARMS}
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """The weights that each network starts from, and its batches: the teachers' come first."""
+    begun = []
+
+    def spy(network, batches, loss, training, *rest):
+        batches = list(islice(batches, training.steps))
+        begun.append((torch.nn.utils.parameters_to_vector(network.parameters()).detach(), batches))
+        return train(network, batches, loss, training, *rest)
+
+    monkeypatch.setattr(experiment, "train", spy)
+    return begun
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def preset_shelf(tmp_path_factory):
+    """The presets share one teacher."""
+    return Shelf(tmp_path_factory.mktemp("presets"))
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +99,8 @@ def everything(tmp_path_factory):
         ("digits-too-cold", "worse"),
     ],
 )
-def test_a_preset_gives_the_verdict_it_is_named_for(preset, expected, shelf):
-    result = verdict_of(Recipe.load(PRESETS / f"{preset}.json"), shelf)
+def test_a_preset_gives_the_verdict_it_is_named_for(preset, expected, preset_shelf):
+    result = verdict_of(Recipe.load(PRESETS / f"{preset}.json"), preset_shelf)
     assert result.verdict == expected
 
 
@@ -81,6 +121,44 @@ def test_a_teacher_from_the_shelf_gives_the_same_numbers_and_is_said_to_be_reuse
     assert best[0] == best[1]
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"teacher": {"options": {"widths": [9]}}},
+        {"teacher_training": {"steps": 21}},
+        {"teacher_seed": 1},
+    ],
+)
+def test_a_teacher_that_would_be_trained_otherwise_is_not_reused(quick, shelf, values):
+    verdict_of(quick, shelf)
+    assert not verdict_of(changed(quick, **values), shelf).teacher_reused
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"student": {"options": {"widths": [5]}}},
+        {"training": {"steps": 5}},
+        {"transfer": {"labelled": 30, "unlabelled": 5}},
+        {"method": {"name": "hard"}},
+        {"temperature": 9.0},
+        {"seeds": (4,)},
+    ],
+)
+def test_a_teacher_is_reused_whatever_its_students_do(quick, shelf, values):
+    verdict_of(quick, shelf)
+    assert verdict_of(changed(quick, **values), shelf).teacher_reused
+
+
+def test_a_teacher_from_the_shelf_is_drawn_at_its_last_step(quick, shelf):
+    fresh = [each for each in steps_to_the_verdict(quick, shelf) if isinstance(each, Event)]
+    again = [each for each in steps_to_the_verdict(quick, shelf) if isinstance(each, Event)]
+    last = [each for each in fresh if each.arm == "teacher"][-1]
+    (recalled,) = [each for each in again if each.arm == "teacher"]
+    assert (recalled.seed, recalled.step) == (last.seed, last.step) == (0, 20)
+    assert recalled.metrics["accuracy"] == last.metrics["accuracy"]
+
+
 def test_another_seed_leaves_the_numbers_of_the_others_alone(quick, shelf):
     few = verdict_of(quick, shelf)
     more = verdict_of(changed(quick, seeds=(7, 0, 1, 2)), shelf)
@@ -88,10 +166,22 @@ def test_another_seed_leaves_the_numbers_of_the_others_alone(quick, shelf):
         assert more.arms[arm].accuracy[1:] == few.arms[arm].accuracy
 
 
-def test_threads_are_left_as_they_were(quick, shelf):
-    before = torch.get_num_threads()
-    verdict_of(quick, shelf)
-    assert torch.get_num_threads() == before
+@pytest.mark.usefixtures("two_threads")
+def test_a_run_uses_one_thread_and_leaves_their_number_as_it_was(quick, shelf):
+    counts = {torch.get_num_threads() for _ in steps_to_the_verdict(quick, shelf)}
+    assert counts == {1}
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_run_that_is_closed_or_refused_leaves_the_number_of_threads_as_it_was(quick, shelf):
+    told = steps(quick, shelf)
+    next(told)
+    told.close()
+    assert torch.get_num_threads() == 2
+    with pytest.raises(RecipeError):
+        next(steps(changed(quick, task="digit"), shelf))
+    assert torch.get_num_threads() == 2
 
 
 # the control
@@ -103,15 +193,59 @@ def test_without_a_soft_term_both_students_are_the_very_same(quick, shelf):
     assert result.difference.per_seed == (0.0, 0.0, 0.0)
 
 
-def test_unlabelled_samples_never_touch_what_the_labels_teach(quick, shelf):
+@pytest.mark.parametrize("unlabelled", [0, "rest"])
+def test_a_soft_weight_of_zero_leaves_what_the_labels_teach(quick, shelf, unlabelled):
     recipe = changed(
         quick,
         soft_weight=0.0,
         hard_weight=1.0,
-        transfer={"labelled": 40, "unlabelled": "rest"},
+        transfer={"labelled": 40, "unlabelled": unlabelled},
     )
     result = verdict_of(recipe, shelf)
     assert result.arms["distilled"].accuracy == result.arms["control"].accuracy
+
+
+def test_both_students_of_a_seed_start_alike_and_see_the_same_labelled_batches(
+    quick, shelf, trained
+):
+    recipe = changed(
+        quick,
+        transfer={"labelled": 40, "unlabelled": "rest"},
+        training={"steps": 9, "batch_size": 8},
+    )
+    verdict_of(recipe, shelf)
+    students = trained[1:]
+    for seed in range(3):
+        (control, labelled), (distilled, both) = students[2 * seed : 2 * seed + 2]
+        assert torch.equal(control, distilled)
+        assert torch.equal(torch.stack(labelled), torch.stack(both)[:, :8])
+        assert {len(batch) for batch in both} == {16}
+    assert not torch.equal(students[0][0], students[2][0])
+    assert not torch.equal(students[0][1][0], students[2][1][0])
+
+
+def test_without_unlabelled_samples_both_students_see_the_very_same_batches(quick, shelf, trained):
+    verdict_of(changed(quick, transfer={"labelled": 40}, seeds=(0,)), shelf)
+    _, (_, control), (_, distilled) = trained
+    assert torch.equal(torch.stack(control), torch.stack(distilled))
+
+
+def test_a_method_is_shown_the_labels_of_the_labelled_samples_and_of_no_other(
+    quick, shelf, monkeypatch, digits
+):
+    seen = {}
+
+    def spy(student, teacher, labels):
+        seen.update(zip(student.indices.tolist(), labels.tolist(), strict=True))
+        return {"nothing": 0 * student.logits.sum()}
+
+    monkeypatch.setitem(methods._methods._items, "spy", Method("spy", "", "", "", "", (), spy))
+    transfer = {"labelled": 40, "unlabelled": 60}
+    recipe = changed(quick, method={"name": "spy"}, transfer=transfer, seeds=(3,))
+    verdict_of(recipe, shelf)
+    labelled, shown = (part.tolist() for part in Setting(recipe).transfer_set(3))
+    told = {index: digits.train.labels[index].item() for index in labelled}
+    assert seen == dict.fromkeys(shown, UNLABELLED) | told
 
 
 def test_the_transfer_set_makes_no_difference_to_the_control(quick, shelf):
@@ -129,6 +263,24 @@ def test_more_labels_keep_the_ones_there_were(quick):
     few = Setting(changed(quick, transfer={"labelled": 30})).transfer_set(5)[0]
     more = Setting(changed(quick, transfer={"labelled": 90})).transfer_set(5)[0]
     assert torch.equal(more[:30], few)
+
+
+def test_labelled_samples_are_drawn_by_the_seed_with_as_many_of_each_class(quick, digits):
+    setting = Setting(changed(quick, transfer={"labelled": 30}))
+    one, two = (setting.transfer_set(seed)[0] for seed in (0, 1))
+    assert set(one.tolist()) != set(two.tolist())
+    for drawn in (one, two):
+        assert torch.bincount(digits.train.labels[drawn]).tolist() == [3] * 10
+
+
+def test_all_and_the_rest_are_all_training_samples(quick):
+    recipe = changed(quick, transfer={"labelled": "all", "unlabelled": "rest"})
+    labelled, transfer = Setting(recipe).transfer_set(0)
+    assert sorted(labelled.tolist()) == list(range(1097))
+    assert torch.equal(labelled, transfer)
+    recipe = changed(quick, transfer={"labelled": 97, "unlabelled": "rest"})
+    labelled, transfer = Setting(recipe).transfer_set(0)
+    assert (len(labelled), len(transfer)) == (97, 1097)
 
 
 def test_unlabelled_samples_are_others_than_the_labelled(quick):
@@ -149,6 +301,55 @@ def test_one_teacher_serves_all_seeds_or_each_seed_has_its_own(quick, shelf):
     assert len(one.arms["teacher"].accuracy) == 1
     assert len(each.arms["teacher"].accuracy) == 3
     assert one.arms["control"] == each.arms["control"]
+
+
+def test_with_a_teacher_per_seed_each_student_learns_from_its_own(quick, shelf, tmp_path):
+    each = verdict_of(changed(quick, teachers="per seed"), shelf)
+    for seed in (0, 1, 2):
+        alone = verdict_of(changed(quick, teacher_seed=seed), Shelf(tmp_path / str(seed)))
+        assert each.arms["teacher"].accuracy[seed] == alone.arms["teacher"].accuracy[0]
+        assert each.arms["distilled"].accuracy[seed] == alone.arms["distilled"].accuracy[seed]
+
+
+def test_teachers_of_other_seeds_start_from_other_weights_and_see_other_batches(
+    quick, shelf, trained
+):
+    verdict_of(changed(quick, teachers="per seed", teacher_training={"steps": 1}), shelf)
+    teachers = trained[:3]
+    assert len({tuple(weights.tolist()) for weights, _ in teachers}) == 3
+    assert len({tuple(batches[0].tolist()) for _, batches in teachers}) == 3
+
+
+def test_the_teacher_learns_from_every_training_sample(quick, shelf, trained):
+    recipe = changed(quick, transfer={"labelled": 30}, teacher_training={"steps": 18})
+    verdict_of(recipe, shelf)
+    _, batches = trained[0]
+    assert set(torch.cat(batches).tolist()) == set(range(1097))  # 18 · 64 is a pass and a bit
+
+
+# last and best
+
+
+def test_the_accuracy_is_of_the_last_weights_and_the_best_beside_it_of_the_best(
+    quick, shelf, monkeypatch, digits
+):
+    # in place of the best weights, zeros: such a network answers 0 to every picture
+    class Zeros(Best):
+        def offer(self, accuracy, network):
+            self.weights = {k: torch.zeros_like(v) for k, v in network.state_dict().items()}
+
+    zeros = (digits.test.labels == 0).double().mean().item()
+    usual = verdict_of(quick, Shelf(shelf.folder / "usual"))
+    with monkeypatch.context() as patched:
+        patched.setattr(experiment, "Best", Zeros)
+        result = verdict_of(quick, shelf)
+    assert accuracies(result) == accuracies(usual)
+    for arm in ARMS:
+        assert set(result.arms[arm].best_on_validation) == {zeros}
+    again = verdict_of(quick, shelf)
+    assert again.teacher_reused
+    assert again.arms["teacher"].best_on_validation == (zeros,)
+    assert again.arms["control"] == usual.arms["control"]
 
 
 def test_fewer_than_three_seeds_give_no_verdict(quick, shelf):
@@ -182,14 +383,25 @@ def test_progress_rises_to_the_end_of_each_phase(everything):
         assert [p.seconds_left for p in progress if p.phase == phase][-1] == 0
 
 
+def test_progress_rises_once_over_all_teachers_of_a_phase(quick, shelf):
+    told = list(steps_to_the_verdict(changed(quick, teachers="per seed"), shelf))
+    done = [p.done for p in told if isinstance(p, Progress) and p.phase == "teacher"]
+    assert done == pytest.approx([step / 60 for step in range(1, 61)])
+
+
 def test_the_verdict_comes_before_the_costs(everything):
     told, final, _ = everything
-    first = next(each for each in told if isinstance(each, Result))
-    assert first.verdict == final.verdict
-    assert all(first.arms[arm].latency_ms is None for arm in ARMS)
+    first, last = (each for each in told if isinstance(each, Result))
+    assert last is final
+    assert (first.verdict, first.difference) == (final.verdict, final.difference)
+    assert first.seconds < final.seconds
+    assert first.artifacts == {}
     for arm in ARMS:
+        assert (first.arms[arm].onnx_bytes, first.arms[arm].latency_ms) == (None, None)
+        assert first.arms[arm].accuracy == final.arms[arm].accuracy
         assert final.arms[arm].onnx_bytes > 4 * final.arms[arm].parameters
         assert [latency.batch for latency in final.arms[arm].latency] == [1, 32]
+        assert final.arms[arm].latency_ms == final.arms[arm].latency[0].median_ms
 
 
 def test_a_result_reads_back_from_its_json(everything):
@@ -207,13 +419,48 @@ def test_parameters_and_macs_are_those_of_the_networks(everything):
 # what a run leaves
 
 
+def test_every_file_that_a_result_names_is_on_the_shelf(everything):
+    _, final, shelf = everything
+    assert set(final.artifacts) == {
+        "logits",
+        *(f"{arm}.onnx" for arm in ARMS),
+        *(f"{arm}.safetensors" for arm in ARMS),
+    }
+    assert all(shelf.get(name) for name in final.artifacts.values())
+    for arm in ARMS:
+        assert len(shelf.get(final.artifacts[f"{arm}.onnx"])) == final.arms[arm].onnx_bytes
+
+
+def test_the_kept_logits_are_those_of_every_seed_with_their_pictures(everything, digits):
+    _, final, shelf = everything
+    kept = np.load(io.BytesIO(shelf.get(final.artifacts["logits"])))
+    assert set(kept) == {"labels", "images", "class_names", *ARMS}
+    for arm, seeds in (("teacher", 1), ("control", 3), ("distilled", 3)):
+        assert kept[arm].dtype == np.float32
+        assert kept[arm].shape == (seeds, 500, 10)
+    assert kept["images"].dtype == np.uint8
+    assert np.array_equal(kept["images"], digits.test.images.numpy())
+    assert np.array_equal(kept["labels"], digits.test.labels.numpy())
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_the_kept_weights_are_the_trained_ones(everything, arm, digits):
+    _, final, shelf = everything
+    choice = final.recipe.teacher if arm == "teacher" else final.recipe.student
+    network = Setting(final.recipe).build(choice, seed=99)
+    weights = shelf.get(final.artifacts[f"{arm}.safetensors"])
+    network.load_state_dict(safetensors.torch.load(weights))
+    kept = np.load(io.BytesIO(shelf.get(final.artifacts["logits"])))
+    outputs = logits(network, digits.normalise(digits.test.images))
+    np.testing.assert_allclose(outputs.numpy(), kept[arm][0], atol=1e-4)
+
+
 def test_the_kept_logits_give_the_accuracies_that_are_shown(everything):
     _, final, shelf = everything
     kept = np.load(io.BytesIO(shelf.get(final.artifacts["logits"])))
     for arm in ARMS:
         right = (kept[arm].argmax(-1) == kept["labels"]).mean(1)
         assert tuple(right) == pytest.approx(final.arms[arm].accuracy)
-    assert kept["images"].shape == (500, 1, 8, 8)
     assert list(kept["class_names"]) == [str(digit) for digit in range(10)]
 
 
@@ -237,27 +484,66 @@ def test_the_exported_model_answers_as_the_trained_one(everything, arm, batch, d
         ({"task": "digit"}, "no task 'digit'; did you mean 'digits'"),
         ({"method": {"name": "kdd"}}, "no method 'kdd'"),
         ({"student": {"architecture": "mpl"}}, "no architecture 'mpl'"),
+        ({"teacher": {"architecture": "mpl"}}, "no architecture 'mpl'"),
         ({"student": {"options": {"width": 3}}}, "has no option 'width'"),
+        ({"teacher": {"options": {"widths": [0]}}}, "widths holds 0"),
+        ({"method": {"options": {"tau": 3}}}, "method 'kd' has no option 'tau'"),
         ({"transfer": {"labelled": 5000}}, "has 1,097 training samples; choose up to 1,097"),
         ({"transfer": {"labelled": 1000, "unlabelled": 98}}, "only 97 are left"),
     ],
 )
-def test_a_recipe_that_cannot_be_run_is_refused_in_a_sentence(quick, values, sentence):
+def test_a_recipe_that_cannot_be_run_is_refused_before_anything_happens(
+    quick, shelf, values, sentence
+):
+    recipe, heard = changed(quick, **values), []
     with pytest.raises(RecipeError, match=sentence):
-        check(changed(quick, **values))
+        check(recipe)
+    with pytest.raises(RecipeError, match=sentence):
+        run(recipe, heard.append, shelf)
+    assert heard == []
+    assert not shelf.folder.exists()
 
 
-def test_run_hears_everything_and_returns_the_last_result(quick, shelf):
-    heard = []
-    result = run(quick, heard.append, shelf)
-    assert heard[-1] is result
-    assert {type(each) for each in heard} == {Event, Progress, Result}
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_a_network_that_takes_another_kind_of_input_is_refused(quick, monkeypatch, role):
+    reader = Architecture("reader", "", ("text", "audio"), "", (), lambda *_: None)
+    monkeypatch.setitem(models._architectures._items, "reader", reader)
+    sentence = f"{role} 'reader' takes text or audio input, but task 'digits' gives image"
+    with pytest.raises(RecipeError, match=sentence):
+        check(changed(quick, **{role: ModelChoice(architecture="reader")}))
 
 
-def test_a_run_that_is_closed_trains_no_further(quick, shelf):
-    told = steps(changed(quick, training={"steps": 5000}), shelf)
-    for each in told:
-        if isinstance(each, Progress) and each.phase == "students":
-            break
+# running to the end, and stopping before it
+
+
+def test_run_hears_everything_and_returns_the_last_result(quick, home, monkeypatch, everything):
+    told, final, _ = everything
+    shelves, heard = [], []
+
+    def retold(recipe, shelf):
+        shelves.append(shelf.folder)
+        return iter(told)
+
+    monkeypatch.setattr(experiment, "steps", retold)
+    assert run(quick, heard.append) is final
+    assert heard == told
+    assert shelves == [home / "artifacts"]
+
+
+def test_a_run_closed_in_the_middle_of_its_teacher_keeps_none(quick, shelf):
+    told = steps(quick, shelf)
+    next(told)
     told.close()
-    assert list(told) == []
+    assert not shelf.folder.exists()
+    assert not verdict_of(quick, shelf).teacher_reused
+
+
+def test_a_run_closed_among_its_students_keeps_its_teacher_alone(quick, shelf):
+    told = steps(quick, shelf)
+    while next(told) != Progress("teacher", 1.0, 0.0):
+        pass
+    next(told)
+    told.close()
+    (file,) = (path for path in shelf.folder.rglob("*") if path.is_file())
+    assert file.parent.name == "teachers"
+    assert verdict_of(quick, shelf).teacher_reused

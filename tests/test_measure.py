@@ -1,10 +1,5 @@
-"""What a model costs: parameters, multiply-accumulates, latency, and the exported file."""
+"""What a model costs: parameters, multiply-accumulates and latency."""
 
-import logging
-
-import numpy as np
-import onnx
-import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -35,6 +30,20 @@ def test_macs_are_one_a_weight_and_output():
     assert macs(CONVOLUTION, (3, 5, 7)) == 3 * 8 * 9 * 5 * 7
 
 
+def test_macs_are_counted_layer_by_layer_for_one_sample():
+    # 4 channels of 6 × 6 from 3 × 3 × 1 weights each, without the border: 4 × 4; then 64 to 5
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 5))
+    assert macs(network, (1, 6, 6)) == 4 * 4 * 4 * 9 + 64 * 5
+
+
+def test_counting_does_not_train():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.BatchNorm1d(4))
+    network.train()
+    macs(network, (1, 2, 2))
+    assert network[2].running_mean.tolist() == [0, 0, 0, 0]
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
 # latency
 
 
@@ -50,6 +59,51 @@ def test_models_take_turns(monkeypatch):
     latency.latencies({"a": b"A", "b": b"B", "c": b"C"}, (1, 8, 8), batch=1)
     assert order[:3] == [b"A", b"B", b"C"]  # to find out how many calls fill a sample
     assert order[3:] == [b"A", b"B", b"C"] * latency.ROUNDS
+
+
+def test_each_models_own_samples_make_its_latency(monkeypatch):
+    seconds = {b"A": (0.001, 0.002), b"B": (0.003, 0.004)}
+    monkeypatch.setattr(latency, "session", lambda model: model)
+    monkeypatch.setattr(latency, "_sample", lambda model, inputs, calls: seconds[model])
+    measured = latency.latencies({"a": b"A", "b": b"B"}, (1, 8, 8), batch=7)
+    for name, wall, cpu in (("a", 1, 2), ("b", 3, 4)):
+        each = measured[name]
+        assert (each.low_ms, each.median_ms, each.high_ms) == pytest.approx((wall, wall, wall))
+        assert each.cpu_ms == pytest.approx(cpu)
+        assert each.batch == 7
+
+
+def test_a_model_is_called_with_a_batch_of_its_shape(monkeypatch):
+    shapes = set()
+
+    def sample(model, inputs, calls):
+        shapes.add((inputs.shape, inputs.dtype.name))
+        return 0.001, 0.001
+
+    monkeypatch.setattr(latency, "session", lambda model: model)
+    monkeypatch.setattr(latency, "_sample", sample)
+    latency.latencies({"a": b"A"}, (3, 5, 7), batch=32)
+    assert shapes == {((32, 3, 5, 7), "float32")}
+
+
+def test_a_sample_is_the_time_of_one_of_its_calls(monkeypatch):
+    class Model:
+        called = 0
+
+        def get_inputs(self):
+            return [self]
+
+        name = "input"
+
+        def run(self, outputs, feed):
+            self.called += 1
+
+    walls, cpus = iter([10.0, 13.0]), iter([5.0, 7.0])
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: next(walls))
+    monkeypatch.setattr(latency.time, "thread_time", lambda: next(cpus))
+    model = Model()
+    assert latency._sample(model, None, 4) == (3 / 4, 2 / 4)
+    assert model.called == 4
 
 
 def test_a_latency_is_the_median_with_its_tenth_and_ninetieth_percentile():
@@ -76,36 +130,3 @@ def test_a_real_model_has_a_latency(exported):
 def test_a_session_keeps_to_one_thread(exported):
     options = latency.session(exported).get_session_options()
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
-
-
-# export
-
-
-@pytest.mark.parametrize("batch", [1, 2, 33])
-def test_the_exported_model_answers_as_torch_does_at_any_batch(exported, batch):
-    inputs = torch.randn(batch, 1, 8, 8)
-    session = onnxruntime.InferenceSession(exported)
-    (outputs,) = session.run(["logits"], {"input": inputs.numpy()})
-    np.testing.assert_allclose(outputs, MLP(inputs).detach().numpy(), atol=1e-5)
-
-
-def test_the_weights_are_inside_the_one_file(exported):
-    tensors = onnx.load_from_string(exported).graph.initializer
-    assert not any(tensor.external_data for tensor in tensors)
-    assert len(exported) > 4 * parameters(MLP)
-
-
-def test_a_network_is_exported_as_it_answers_in_eval_mode():
-    network = nn.Sequential(nn.Flatten(), nn.Dropout(0.9), nn.Linear(64, 3))
-    network.train()
-    session = onnxruntime.InferenceSession(to_onnx(network, (1, 8, 8)))
-    inputs = torch.randn(2, 1, 8, 8)
-    (outputs,) = session.run(None, {"input": inputs.numpy()})
-    np.testing.assert_allclose(outputs, network.eval()(inputs).detach().numpy(), atol=1e-5)
-
-
-def test_exporting_leaves_the_exporters_log_level_alone():
-    chatter = logging.getLogger("torch.onnx")
-    before = chatter.level
-    to_onnx(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), (1, 8, 8))
-    assert chatter.level == before
