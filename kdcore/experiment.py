@@ -103,7 +103,7 @@ class _Experiment:
         self.setting = Setting(recipe)
         data = self.setting.data
         self.splits = {
-            name: Split(data.normalise(split.images), split.labels)
+            name: Split(data.normalise(split.inputs), split.labels)
             for name, split in {
                 "train": data.train,
                 "validation": data.validation,
@@ -168,7 +168,7 @@ class _Experiment:
     # the students
 
     def _train_students(self) -> Iterator[Event | Progress]:
-        images = self.splits["train"].images
+        images = self.splits["train"].inputs
         tables = [answers.cached(member.network, images) for member in self.members["teacher"]]
         for number, seed in enumerate(self.recipe.seeds):
             for arm in STUDENTS:
@@ -227,7 +227,7 @@ class _Experiment:
 
     def _test_logits(self, arm: ArmName) -> list[tuple[Tensor, Tensor]]:
         """For each member: test logits after the last step, and of the best on validation."""
-        images = self.splits["test"].images
+        images = self.splits["test"].inputs
         pairs = []
         for member in self.members[arm]:
             last = logits(member.network, images)
@@ -266,7 +266,7 @@ class _Experiment:
         test = self.setting.data.test
         arrays: dict[str, Any] = {
             "labels": test.labels[:PROBE].numpy(),
-            "images": test.images[:PROBE].numpy(),
+            "images": test.inputs[:PROBE].numpy(),
             "class_names": np.array(self.setting.data.class_names),
         }
         for arm, pairs in outputs.items():

@@ -21,7 +21,7 @@ def built(architecture, task, seed=0):
 
 def batch(task, size=8):
     data = tasks.get(task).load()
-    return data.normalise(data.train.images[:size]), data.train.labels[:size]
+    return data.normalise(data.train.inputs[:size]), data.train.labels[:size]
 
 
 def same_weights(one, other):

@@ -14,9 +14,12 @@ from kdcore.registry import Registry, first_line, import_siblings
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their labels: images (N, C, H, W) uint8; labels (N,) int64."""
+    """Samples and their labels (N,) int64.
 
-    images: Tensor
+    inputs: pictures (N, C, H, W) uint8, C 1 or 3; or vectors (N, D) float32.
+    """
+
+    inputs: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
@@ -35,23 +38,33 @@ class Data:
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
             split: Split = getattr(self, name)
-            if len(split.images) != len(split.labels):
-                raise ValueError(f"{name}: {len(split.images)} images, {len(split)} labels")
+            if len(split.inputs) != len(split.labels):
+                raise ValueError(f"{name}: {len(split.inputs)} inputs, {len(split)} labels")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample, without the batch: (C, H, W)."""
-        return tuple(self.train.images.shape[1:])
+        """Shape of one sample, without the batch: (C, H, W) or (D,)."""
+        return tuple(self.train.inputs.shape[1:])
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """uint8 images to float32 with the training images' mean 0 and standard deviation 1."""
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """float32 inputs; over the training split, each channel has mean 0 and deviation 1."""
         mean, deviation = self._moments
-        return (images.float() - mean) / deviation
+        return (inputs.float() - mean) / deviation
 
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor]:
-        pixels = self.train.images.float()
-        return pixels.mean(), pixels.std().clamp_min(1e-8)
+        """Mean and deviation of each channel, in float64 sums that a big set does not blow up."""
+        inputs = self.train.inputs
+        over = [0] if inputs.ndim == 2 else [0, 2, 3]
+        total = square = torch.zeros(())
+        for part in inputs.split(4096):
+            exact = part.double()
+            total = total + exact.sum(over, keepdim=True)[0]
+            square = square + exact.square().sum(over, keepdim=True)[0]
+        count = inputs.numel() // total.numel()
+        mean = total / count
+        deviation = (square / count - mean.square()).clamp_min(0).sqrt()
+        return mean.float(), deviation.float().clamp_min(1e-8)
 
 
 @dataclass(frozen=True)

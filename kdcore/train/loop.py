@@ -87,7 +87,7 @@ def logits(network: nn.Module, images: Tensor, batch_size: int = 4096) -> Tensor
 
 def accuracy(network: nn.Module, split: Split) -> float:
     """Share of a split's (normalised) images whose highest logit is the label's, in [0, 1]."""
-    return share_correct(logits(network, split.images), split.labels)
+    return share_correct(logits(network, split.inputs), split.labels)
 
 
 def share_correct(outputs: Tensor, labels: Tensor) -> float:

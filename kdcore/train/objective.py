@@ -17,7 +17,7 @@ def hard_loss(train: Split) -> Loss:
     """Mean cross-entropy with the labels, on raw logits: the teacher's and the control's loss."""
 
     def loss(network: nn.Module, indices: Tensor) -> tuple[Tensor, Terms]:
-        hard = F.cross_entropy(network(train.images[indices]), train.labels[indices])
+        hard = F.cross_entropy(network(train.inputs[indices]), train.labels[indices])
         return hard, {"hard": hard}
 
     return loss
@@ -37,7 +37,7 @@ def distillation_loss(
     visible = torch.where(labelled, train.labels, torch.tensor(UNLABELLED))
 
     def loss(network: nn.Module, indices: Tensor) -> tuple[Tensor, Terms]:
-        outputs = network(train.images[indices])
+        outputs = network(train.inputs[indices])
         transfer = indices[-size:]
         hard = F.cross_entropy(outputs[:size], train.labels[indices[:size]])
         terms = method.function(
