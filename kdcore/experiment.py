@@ -37,6 +37,9 @@ from kdcore.train.objective import distillation_loss, hard_loss
 PROBE = 500
 """Test pictures kept with a run, to look at the three models' answers later."""
 
+PROGRESS_SECONDS = 0.2
+"""Between two signs of progress where steps are slow: as soon as that, a run can be stopped."""
+
 LATENCY_BATCHES = (1, 32)
 
 
@@ -92,7 +95,7 @@ class _Member:
     arm: ArmName
     seed: int
     network: nn.Module
-    reports: Iterator[Report]
+    reports: Iterator[Report | None]
     best: Best
 
 
@@ -195,7 +198,7 @@ class _Experiment:
 
     def _reports(
         self, member: _Member, pool: Tensor, extra: Tensor | None, loss: Loss, training: Training
-    ) -> Iterator[Report]:
+    ) -> Iterator[Report | None]:
         batches = epochs(pool, training.batch_size, derive(member.seed, "batches"))
         if extra is not None:
             more = epochs(extra, training.batch_size, derive(member.seed, "transfer batches"))
@@ -212,16 +215,20 @@ class _Experiment:
         part: int = 0,
         parts: int = 1,
     ) -> Iterator[Event | Progress]:
-        """Take all members from report to report together, telling of each."""
-        started = time.perf_counter()
+        """Take all members through their steps together, telling of each report."""
+        started = told = time.perf_counter()
         rounds = zip(*(member.reports for member in members), strict=True)
-        for reports in rounds:
-            seconds = time.perf_counter() - self.began
+        for step, reports in enumerate(rounds, 1):
+            now = time.perf_counter()
             for member, report in zip(members, reports, strict=True):
-                yield Event(member.arm, member.seed, report.step, report.metrics, seconds)
-            share = reports[0].step / training.steps
-            left = (time.perf_counter() - started) * (1 / share - 1)
-            yield Progress(phase, (part + share) / parts, left)
+                if report is not None:
+                    seconds = now - self.began
+                    yield Event(member.arm, member.seed, report.step, report.metrics, seconds)
+            if reports[0] is not None or now - told > PROGRESS_SECONDS:
+                told = now
+                share = step / training.steps
+                left = (now - started) * (1 / share - 1)
+                yield Progress(phase, (part + share) / parts, left)
 
     # the verdict
 

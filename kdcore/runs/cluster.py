@@ -52,7 +52,7 @@ def address(home: Path) -> str | None:
     """Address of the cluster under this home, if one answers."""
     try:
         found = str(json.loads(_address_file(home).read_text())["address"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return found if answers(found) else None
 

@@ -17,13 +17,13 @@ from kdcore.errors import KdError, RunError
 from kdcore.recipe import Recipe
 from kdcore.runs import cluster
 from kdcore.runs.store import Run, Store
-from kdcore.runs.worker import execute, warm_up
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 
 log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
+CONNECT_SECONDS = 10.0
 RECONCILE_SECONDS = 2.0
 SILENT_SECONDS = 10.0
 """A run that gave no sign of life for so long is looked for on the scheduler."""
@@ -94,14 +94,42 @@ class Runner:
                 if not any(key.startswith(f"{run.id}-") for key in known):
                     self.store.interrupt(run.id, silent_since=now - SILENT_SECONDS)
 
+    def close(self) -> None:
+        """Let go of the cluster; it and its runs go on."""
+        with self._connecting:
+            self._drop_client()
+
     def _hand_over(self, client: Any, run: Run) -> Run:
         from distributed import fire_and_forget
 
+        def work(run_id: str, environment: dict[str, str]) -> None:
+            # nested, so that it travels by value: a cluster without kdcore fails in its worker,
+            # and we hear of it, rather than in the line between worker and scheduler
+            from kdcore.runs.worker import execute
+            from kdcore.settings import Settings
+
+            execute(run_id, Settings.from_environment(environment))
+
         key = f"{run.id}-{run.attempt}"
-        future = client.submit(execute, run.id, self.settings, key=key, pure=False)
+        environment = self.settings.environment()
+        future = client.submit(work, run.id, environment, key=key, pure=False)
         fire_and_forget(future)  # goes on without us: a run belongs to no session
-        future.release()
+        self._futures[key] = future  # held, so that we hear of a task that never got to its run
+        future.add_done_callback(lambda done: self._returned(key, run.id, done))
         return run
+
+    def _returned(self, key: str, run_id: str, future: Any) -> None:
+        """`execute` writes every end itself; only where it could not is there an error here."""
+        self._futures.pop(key, None)
+        if future.status != "error":
+            return
+        error = _innermost(future.exception())
+        try:
+            self.store.fail(
+                run_id, f"the cluster could not work on it ({type(error).__name__}: {error})"
+            )
+        except KdError as sentence:
+            log.warning("run %s failed unheard: %s", run_id, sentence)
 
     def _connected(self) -> Any:
         with self._connecting:
@@ -117,7 +145,7 @@ class Runner:
         external = self.settings.scheduler
         scheduler = external or self._local_cluster()
         try:
-            client = Client(scheduler, timeout=10, set_as_default=False)
+            client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
             advice = "check KDCORE_SCHEDULER, or unset it to use this machine"
             raise RunError(
@@ -178,8 +206,20 @@ class Runner:
             self._client = None
 
 
+def _innermost(error: BaseException) -> BaseException:
+    """What an error came from: Dask wraps one of unpacking a task into its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def _warm_all(client: Any) -> None:
     from distributed import fire_and_forget
+
+    def warm_up() -> None:
+        from kdcore.runs.worker import warm_up
+
+        warm_up()
 
     for worker in client.scheduler_info(n_workers=-1)["workers"]:
         fire_and_forget(client.submit(warm_up, workers=[worker], pure=False))
@@ -207,7 +247,7 @@ def _spawn(settings: Settings, command: str) -> subprocess.Popen[bytes]:
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.DETACHED_PROCESS | subprocess.CREATE_NEW_PROCESS_GROUP}
     with (settings.home / LOG).open("ab") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "kdcore", command],
             env=_environment(settings),
             stdin=subprocess.DEVNULL,
@@ -215,6 +255,9 @@ def _spawn(settings: Settings, command: str) -> subprocess.Popen[bytes]:
             stderr=output,
             **apart,
         )
+    # waited for as long as we live, so that no dead process stays behind in the table
+    threading.Thread(target=process.wait, daemon=True).start()
+    return process
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -266,6 +266,15 @@ class Store:
             ).rowcount
         return bool(changed)
 
+    def fail(self, run_id: str, error: str) -> None:
+        """End a run that its worker could not end itself."""
+        with self._begin() as connection:
+            connection.execute(
+                update(runs)
+                .where(runs.c.id == run_id, runs.c.state.in_(UNFINISHED))
+                .values(state="failed", error=error, finished=time.time())
+            )
+
     # readers
 
     def get(self, run_id: str) -> Run:

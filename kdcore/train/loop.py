@@ -48,8 +48,8 @@ def train(
     training: Training,
     validation: Split,
     best: Best | None = None,
-) -> Iterator[Report]:
-    """Train with Adam, yielding a report some 40 times and after the last step.
+) -> Iterator[Report | None]:
+    """Train with Adam, yielding after every step: some 40 times, and at last, a report.
 
     batches: index tensors (B,), at least `training.steps` of them; validation: images already
     normalised. The network is left in eval mode at each report and trains on when resumed.
@@ -68,7 +68,9 @@ def train(
         since += 1
         for name, value in terms.items():
             sums[name] = sums.get(name, 0) + value.detach()
-        if step % every == 0 or step == training.steps:
+        if step % every and step != training.steps:
+            yield None
+        else:
             metrics = {name: value.item() / since for name, value in sums.items()}
             metrics["accuracy"] = accuracy(network, validation)
             if best is not None:

@@ -1,0 +1,220 @@
+"""Runs handed to a real cluster: they end, whatever is killed, and nothing hangs."""
+
+import json
+import os
+import signal
+import time
+
+import psutil
+import pytest
+
+import kdcore
+from kdcore.errors import RunError
+from kdcore.recipe import Recipe
+from kdcore.result import ARMS
+from kdcore.runs import cluster, runner
+from kdcore.runs.runner import Runner
+from kdcore.settings import Settings
+from tests.processes import ROOT, cluster_pid, eventually, kill_cluster
+
+
+@pytest.fixture(scope="module")
+def lasting_home(tmp_path_factory):
+    """One home for this file, so that its cluster starts once."""
+    folder = tmp_path_factory.mktemp("cluster") / "home"
+    yield folder
+    kill_cluster(folder)
+
+
+@pytest.fixture
+def home(lasting_home, monkeypatch):
+    monkeypatch.setenv("KDCORE_HOME", str(lasting_home))
+    return lasting_home
+
+
+@pytest.fixture
+def run_it(home):
+    made = Runner(Settings.from_environment())
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def long(quick) -> Recipe:
+    """Half a minute of work, unless it is stopped."""
+    return quick.model_copy(
+        update={"training": quick.training.model_copy(update={"steps": 100_000})}
+    )
+
+
+def state(run_it, run) -> str:
+    return run_it.store.get(run.id).state
+
+
+def begun(run_it, run, attempt=1):
+    """Wait until the run has told of its first steps."""
+
+    def told():
+        now = run_it.store.get(run.id)
+        return now.attempt == attempt and now.progress and now.progress.phase == "students"
+
+    assert eventually(told)
+
+
+def test_a_run_gives_the_same_numbers_in_the_cluster_as_here(run_it, quick, shelf):
+    run = run_it.submit(quick, "mine")
+    assert eventually(lambda: state(run_it, run) == "done")
+    there, here = run_it.store.get(run.id).result, kdcore.run(quick, shelf=shelf)
+    for arm in ARMS:
+        assert there.arms[arm].accuracy == here.arms[arm].accuracy
+
+
+def test_a_run_under_way_stops_when_it_is_cancelled(run_it, long):
+    run = run_it.submit(long, "long")
+    begun(run_it, run)
+    run_it.cancel(run.id)
+    assert eventually(lambda: state(run_it, run) == "cancelled", within=5)
+
+
+def test_a_queued_run_is_cancelled_at_once_and_never_begins(run_it, long, monkeypatch):
+    workers = max(1, (os.cpu_count() or 2) - 1)
+    busy = [run_it.submit(long, "busy") for _ in range(workers)]
+    begun(run_it, busy[-1])
+    waiting = run_it.submit(long, "waiting")
+    assert run_it.cancel(waiting.id).state == "cancelled"
+    for run in busy:
+        run_it.cancel(run.id)
+    assert eventually(lambda: all(state(run_it, run) == "cancelled" for run in busy))
+    assert run_it.store.get(waiting.id).attempt == 0
+
+
+def test_a_run_outlives_the_process_that_submitted_it(run_it, quick, tmp_path, python):
+    (tmp_path / "quick.json").write_text(quick.to_json())
+    code = (
+        "import os, time; from kdcore.recipe import Recipe; "
+        "from kdcore.runs.runner import Runner; "
+        "from kdcore.settings import Settings; "
+        f"recipe = Recipe.load({str(tmp_path / 'quick.json')!r}); "
+        "Runner(Settings.from_environment()).submit(recipe, 'orphan'); "
+        "time.sleep(0.5); os._exit(9)"
+    )
+    process = python("-c", code)
+    assert process.wait() == 9
+    (run,) = run_it.store.find(text="orphan")
+    assert eventually(lambda: state(run_it, run) == "done")
+
+
+def test_a_run_that_the_scheduler_knows_is_not_taken_for_lost(run_it, long, monkeypatch):
+    run = run_it.submit(long, "long")
+    begun(run_it, run)
+    monkeypatch.setattr(runner, "SILENT_SECONDS", -1.0)
+    run_it.reconcile()
+    assert state(run_it, run) == "running"
+    run_it.cancel(run.id)
+    assert eventually(lambda: state(run_it, run) == "cancelled")
+
+
+def test_a_killed_workers_run_is_done_again_from_its_start(run_it, quick):
+    slow = quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 4000})})
+    run = run_it.submit(slow, "slow")
+    begun(run_it, run)
+    for process in psutil.Process(cluster_pid(run_it.settings.home)).children(recursive=True):
+        if "spawn_main" in " ".join(process.cmdline()):
+            os.kill(process.pid, signal.SIGKILL)
+    assert eventually(lambda: run_it.store.get(run.id).ended, within=60)
+    after = run_it.store.get(run.id)
+    assert (after.state, after.attempt) == ("done", 2)
+
+
+def test_a_killed_clusters_run_is_interrupted_and_starts_again(run_it, long, monkeypatch):
+    monkeypatch.setattr(runner, "SILENT_SECONDS", 0.5)
+    run = run_it.submit(long, "long")
+    begun(run_it, run)
+    kill_cluster(run_it.settings.home)
+    time.sleep(1)
+    run_it.reconcile()
+    assert state(run_it, run) == "interrupted"
+    run_it.restart(run.id)
+    begun(run_it, run, attempt=2)
+    run_it.cancel(run.id)
+    assert eventually(lambda: state(run_it, run) == "cancelled")
+
+
+def test_deleting_a_run_deletes_the_files_that_only_it_needed(run_it, quick):
+    other = quick.model_copy(update={"seeds": (7, 8, 9)})
+    run = run_it.submit(other, "mine")
+    assert eventually(lambda: state(run_it, run) == "done")
+    logits = run_it.store.get(run.id).result.artifacts["logits"]
+    assert (run_it.shelf.folder / logits).exists()
+    run_it.delete(run.id)
+    assert not (run_it.shelf.folder / logits).exists()
+
+
+def test_the_catalogue_is_read_once_for_each_state_of_the_code(run_it, monkeypatch):
+    reads = []
+    real = runner._python
+    monkeypatch.setattr(runner, "_python", lambda *a, **k: reads.append(1) or real(*a, **k))
+    assert run_it.catalogue() == run_it.catalogue()
+    assert len(reads) <= 1
+    monkeypatch.setattr(runner, "code_id", lambda: "other")
+    run_it.catalogue()
+    assert len(reads) >= 1
+
+
+# somebody else's cluster
+
+
+@pytest.fixture
+def scheduler(tmp_path, python):
+    """A plain Dask scheduler's file, and what starts a worker for it."""
+    file = tmp_path / "scheduler.json"
+    quiet = ("--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+    python("-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", *quiet)
+    assert eventually(file.exists)
+
+    def worker(**where):
+        plain = ("--scheduler-file", str(file), "--no-dashboard", "--nworkers", "1")
+        return python("-m", "distributed.cli.dask_worker", *plain, "--nthreads", "1", **where)
+
+    return file, worker
+
+
+def address(file) -> str:
+    return json.loads(file.read_text())["address"]
+
+
+def test_any_dask_cluster_will_do(scheduler, home, monkeypatch, quick):
+    file, worker = scheduler
+    worker(PYTHONPATH=str(ROOT))
+    monkeypatch.setenv("KDCORE_SCHEDULER", address(file))
+    away = Runner(Settings.from_environment())
+    run = away.submit(quick, "away")
+    assert eventually(lambda: state(away, run) == "done")
+    away.close()
+
+
+def test_a_worker_that_cannot_run_our_code_fails_the_run_in_a_sentence(
+    scheduler, home, monkeypatch, quick, tmp_path
+):
+    file, worker = scheduler
+    worker(PYTHONPATH="", cwd=tmp_path)
+    monkeypatch.setenv("KDCORE_SCHEDULER", address(file))
+    away = Runner(Settings.from_environment())
+    run = away.submit(quick, "away")
+    assert eventually(lambda: away.store.get(run.id).ended, within=15)
+    after = away.store.get(run.id)
+    assert after.state == "failed"
+    assert "No module named 'kdcore'" in after.error
+    away.close()
+
+
+def test_a_scheduler_that_does_not_answer_is_a_sentence(home, monkeypatch, quick):
+    monkeypatch.setattr(runner, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setenv("KDCORE_SCHEDULER", "tcp://127.0.0.1:9")
+    lost = Runner(Settings.from_environment())
+    before = lost.store.count()
+    with pytest.raises(RunError, match="check KDCORE_SCHEDULER"):
+        lost.submit(quick, "lost")
+    assert lost.store.count() == before
+    assert cluster.answers("tcp://127.0.0.1:9") is False
+    lost.close()

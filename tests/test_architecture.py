@@ -1,0 +1,134 @@
+"""The house: who may import whom, how long a function may be, what is documented."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENGINE = sorted((ROOT / "kdcore").rglob("*.py"))
+PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
+
+# from the ground up: a room imports from its own and from those before it
+ROOMS = [
+    {"errors", "code", "knobs", "registry", "recipe", "settings", "shelf", "statistics", "result"},
+    {"tasks", "models", "methods"},
+    {"setting", "train", "measure", "compress", "catalogue"},
+    {"experiment"},
+    {"runs"},
+    {"charts", "cli", "__main__"},
+]
+APART = {"tasks", "models", "methods"}
+
+TORCH_FREE = [
+    *("kdcore", "kdcore.recipe", "kdcore.statistics", "kdcore.result", "kdcore.settings"),
+    *("kdcore.shelf", "kdcore.catalogue", "kdcore.charts", "kdcore.cli", "kdcore.runs.store"),
+    *("kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster", "kdcore.runs.preload"),
+]
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of the modules that a file imports; those for types alone left out."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def room(module: str) -> str | None:
+    parts = module.split(".")
+    return parts[1] if parts[0] == "kdcore" and len(parts) > 1 else None
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").as_posix()
+
+
+def definitions(path: Path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=name_of)
+def test_the_engine_knows_no_page(path):
+    assert not {name for name in imported(path) if name.split(".")[0] in ("streamlit", "pages")}
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=name_of)
+def test_imports_go_down_the_house(path):
+    place = path.relative_to(ROOT / "kdcore").parts[0].removesuffix(".py")
+    if place == "__init__":
+        return
+    level = next(i for i, names in enumerate(ROOMS) if place in names)
+    below = set().union(*ROOMS[: level + 1])
+    wanted = {room(name) for name in imported(path)} - {None, place}
+    rooms = {name for name in wanted if any(name in names for names in ROOMS)}
+    assert rooms <= below
+    if place in APART:
+        assert not rooms & (APART - {place})
+
+
+def test_every_room_of_the_engine_has_its_place():
+    rooms = {p.relative_to(ROOT / "kdcore").parts[0].removesuffix(".py") for p in ENGINE}
+    assert rooms - {"__init__"} == set().union(*ROOMS)
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if p.parent.name == "parts"], ids=name_of)
+def test_nothing_imports_a_page(path):
+    pages = {f"pages.{p.stem}" for p in PAGES if p.parent.name == "pages"}
+    assert not imported(path) & pages
+
+
+def test_what_a_page_imports_brings_no_torch_along():
+    code = f"import sys, {', '.join(TORCH_FREE)}; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("path", [*ENGINE, *PAGES], ids=name_of)
+def test_no_function_is_longer_than_sixty_lines(path):
+    long = {
+        node.name: node.end_lineno - node.lineno + 1
+        for node in definitions(path)
+        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 60
+    }
+    assert long == {}
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=name_of)
+def test_everything_public_in_the_engine_is_documented_and_typed(path):
+    if "migrations" in path.parts:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) or path.name == "__main__.py"
+    classes = [c for c in tree.body if isinstance(c, ast.ClassDef) and not c.name.startswith("_")]
+    for node in [*tree.body, *(inner for each in classes for inner in each.body)]:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            inherits = isinstance(node, ast.FunctionDef) and ast.unparse(node).endswith("...")
+            assert ast.get_docstring(node) or inherits, node.name
+            if isinstance(node, ast.FunctionDef):
+                assert node.returns is not None, node.name
+
+
+def test_no_note_to_oneself_is_left_in_the_code():
+    for path in [*ENGINE, *PAGES]:
+        text = path.read_text(encoding="utf-8")
+        for word in ("TODO", "FIXME", "XXX", "HACK"):
+            assert word not in text, path

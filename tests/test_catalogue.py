@@ -1,0 +1,36 @@
+"""What there is to choose from, as records that a page reads without torch."""
+
+import pytest
+
+from kdcore import methods, models, tasks
+from kdcore.catalogue import Catalogue, read_catalogue
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return read_catalogue()
+
+
+def test_a_catalogue_reads_back_from_its_json(catalogue):
+    text = catalogue.to_json()
+    assert Catalogue.from_json(text).to_json() == text
+
+
+def test_every_definition_is_in_it(catalogue):
+    assert {record.name for record in catalogue.tasks} == set(tasks.names())
+    assert {record.name for record in catalogue.architectures} == set(models.names())
+    assert {record.name for record in catalogue.methods} == set(methods.names())
+
+
+def test_a_record_carries_the_words_and_knobs_of_its_definition(catalogue):
+    record, definition = catalogue.method("kd"), methods.get("kd")
+    assert record.title == definition.title
+    assert record.formula == definition.formula
+    assert record.takes_temperature
+    assert catalogue.architecture("mlp").knobs == models.get("mlp").knobs
+
+
+def test_a_tasks_record_carries_its_sizes(catalogue):
+    digits = catalogue.task("digits")
+    assert (digits.train, digits.validation, digits.test) == (1097, 200, 500)
+    assert digits.input_shape == (1, 8, 8)

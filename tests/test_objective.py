@@ -1,0 +1,107 @@
+"""The whole loss: hard_weight · CE(labels) + soft_weight · Σ terms."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from kdcore import methods
+from kdcore.methods import UNLABELLED, Method, Signals
+from kdcore.recipe import Recipe, Training
+from kdcore.tasks import Split
+from kdcore.train.objective import distillation_loss, hard_loss
+
+# four samples that a linear network maps to their own two numbers as logits
+TRAIN = Split(
+    torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1, 1, 0])
+)
+TEACHER = torch.tensor([[2.0, 0.0], [0.0, 4.0], [0.0, 4.0], [8.0, 0.0]])
+
+
+def same() -> nn.Linear:
+    network = nn.Linear(2, 2, bias=False)
+    nn.init.eye_(network.weight)
+    return network
+
+
+def answers(indices):
+    return TEACHER[indices]
+
+
+def visible(*shown):
+    return torch.tensor([index in shown for index in range(len(TRAIN))])
+
+
+def recipe(**values):
+    return Recipe(training=Training(batch_size=2), **values)
+
+
+def cross_entropy(logits, label):
+    return math.log(sum(math.exp(x) for x in logits)) - logits[label]
+
+
+def kl(teacher, student, t):
+    p = [math.exp(x / t) for x in teacher]
+    q = [math.exp(x / t) for x in student]
+    p, q = [x / sum(p) for x in p], [x / sum(q) for x in q]
+    return sum(a * math.log(a / b) for a, b in zip(p, q, strict=True))
+
+
+def test_hard_labels_alone_are_the_mean_cross_entropy():
+    total, terms = hard_loss(TRAIN)(same(), torch.tensor([0, 2]))
+    expected = (cross_entropy([1, 0], 0) + cross_entropy([3, 0], 1)) / 2
+    assert total.item() == pytest.approx(expected)
+    assert list(terms) == ["hard"]
+
+
+def test_the_loss_is_the_weighted_sum_of_its_terms_worked_by_hand():
+    loss = distillation_loss(
+        TRAIN,
+        visible(0, 2),
+        answers,
+        methods.get("kd"),
+        recipe(temperature=2, soft_weight=0.75, hard_weight=0.5),
+    )
+    total, terms = loss(same(), torch.tensor([0, 2]))
+    hard = (cross_entropy([1, 0], 0) + cross_entropy([3, 0], 1)) / 2
+    soft = 4 * (kl([2, 0], [1, 0], 2) + kl([0, 4], [3, 0], 2)) / 2
+    assert terms["hard"].item() == pytest.approx(hard)
+    assert terms["soft"].item() == pytest.approx(soft)
+    assert total.item() == pytest.approx(0.5 * hard + 0.75 * soft)
+
+
+def test_labels_teach_on_the_first_half_and_the_teacher_on_the_second():
+    kd = methods.get("kd")
+    options = recipe(temperature=1)
+    loss = distillation_loss(TRAIN, visible(0, 1), answers, kd, options)
+    _, terms = loss(same(), torch.tensor([0, 1, 2, 3]))
+    hard = (cross_entropy([1, 0], 0) + cross_entropy([0, 2], 1)) / 2
+    soft = (kl([0, 4], [3, 0], 1) + kl([8, 0], [0, 0], 1)) / 2
+    assert terms["hard"].item() == pytest.approx(hard)
+    assert terms["soft"].item() == pytest.approx(soft)
+
+
+def test_a_hidden_label_never_reaches_the_method():
+    seen = {}
+
+    def spy(student: Signals, teacher: Signals, labels, **_):
+        seen.update(labels=labels.tolist(), indices=student.indices.tolist())
+        return {"nothing": student.logits.sum() * 0}
+
+    method = Method("spy", "", "", "", "", (), spy)
+    distillation_loss(TRAIN, visible(0, 1), answers, method, recipe())(
+        same(), torch.tensor([0, 1, 1, 3])
+    )
+    assert seen == {"labels": [1, UNLABELLED], "indices": [1, 3]}
+
+
+def test_a_weight_of_zero_takes_its_term_out_of_the_gradient():
+    hard_only = recipe(soft_weight=0, hard_weight=1)
+    student, control = same(), same()
+    kd = methods.get("kd")
+    distillation_loss(TRAIN, visible(0, 1), answers, kd, hard_only)(student, torch.tensor([0, 1]))[
+        0
+    ].backward()
+    hard_loss(TRAIN)(control, torch.tensor([0, 1]))[0].backward()
+    assert torch.equal(student.weight.grad, control.weight.grad)

@@ -1,0 +1,191 @@
+"""The training loop and the teacher's cached answers."""
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+from kdcore import methods
+from kdcore.recipe import Recipe, Training
+from kdcore.tasks import Split
+from kdcore.train import teacher as answers
+from kdcore.train.loop import Best, accuracy, epochs, logits, share_correct, train
+from kdcore.train.objective import distillation_loss, hard_loss
+
+
+def split(count: int, seed: int = 0) -> Split:
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randn(count, 6, generator=generator)
+    return Split(images, images[:, :3].argmax(1))
+
+
+def network(seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3))
+
+
+def restless(seed: int = 0) -> nn.Module:
+    """A network that answers differently in train mode, and changes there."""
+    torch.manual_seed(seed)
+    return nn.Sequential(
+        nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)
+    )
+
+
+def weights(module: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+DATA, VALIDATION = split(50), split(20, seed=1)
+POOL = torch.arange(50)
+
+
+def stepwise(module, steps=20, best=None, loss=None, learning_rate=1e-2):
+    training = Training(steps=steps, batch_size=10, learning_rate=learning_rate)
+    return train(module, epochs(POOL, 10, 0), loss or hard_loss(DATA), training, VALIDATION, best)
+
+
+def reports(*arguments, **options):
+    return (report for report in stepwise(*arguments, **options) if report is not None)
+
+
+def test_a_cached_teacher_gives_the_same_student_as_a_teacher_run_every_step():
+    recipe = Recipe(training=Training(batch_size=10))
+    students = []
+    for source in (answers.cached, answers.rerun):
+        student = network(1)
+        table = source(restless(), DATA.images)
+        everything = torch.ones(50, dtype=torch.bool)
+        loss = distillation_loss(DATA, everything, table, methods.get("kd"), recipe)
+        list(reports(student, loss=loss))
+        students.append(weights(student))
+    torch.testing.assert_close(*students)
+
+
+@pytest.mark.parametrize("source", [answers.cached, answers.rerun])
+def test_the_teacher_answers_in_eval_mode_and_never_learns(source):
+    teacher = restless()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    table = source(teacher, DATA.images)
+    first, second = table(POOL), table(POOL)
+    assert torch.equal(first, second)
+    assert not first.requires_grad
+    assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
+
+
+def test_answers_are_looked_up_by_sample_and_not_by_place_in_the_batch():
+    teacher = network()
+    table = answers.cached(teacher, DATA.images)
+    order = torch.tensor([7, 3, 7])
+    torch.testing.assert_close(table(order), logits(teacher, DATA.images[order]))
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(1, 1), (20, 20), (40, 40), (400, 40), (410, 41)])
+def test_a_run_reports_some_forty_times_and_after_its_last_step(steps, expected):
+    told = [report.step for report in reports(network(), steps)]
+    assert len(told) == expected
+    assert told[-1] == steps
+    assert told == sorted(set(told))
+
+
+def test_a_term_is_the_mean_over_the_steps_since_the_last_report():
+    values = iter(range(1, 81))
+
+    def loss(module, indices):
+        value = next(values)
+        return module(DATA.images[indices]).sum() * 0, {"count": torch.tensor(float(value))}
+
+    told = [report.metrics["count"] for report in reports(network(), 80, loss=loss)]
+    assert told[:3] == [1.5, 3.5, 5.5]
+
+
+def test_the_network_is_in_train_mode_at_every_step_though_it_is_evaluated_between():
+    modes = []
+
+    def loss(module, indices):
+        modes.append(module.training)
+        return hard_loss(DATA)(module, indices)
+
+    list(reports(restless(), loss=loss))
+    assert modes == [True] * 20
+
+
+def test_training_moves_the_weights_and_lowers_the_loss():
+    student = network()
+    before = weights(student)
+    told = list(reports(student, steps=200))
+    assert not torch.equal(before, weights(student))
+    assert told[-1].metrics["hard"] < told[0].metrics["hard"] / 2
+
+
+def test_the_same_seed_trains_to_the_same_weights():
+    pair = [network(), network()]
+    for each in pair:
+        list(reports(each))
+    assert torch.equal(weights(pair[0]), weights(pair[1]))
+
+
+def test_one_can_stop_after_any_step():
+    student = network()
+    told = stepwise(student, steps=400)
+    assert [next(told) for _ in range(3)] == [None] * 3
+    told.close()
+    after = weights(student)
+    assert list(told) == []
+    three = network()
+    list(itertools.islice(stepwise(three, steps=400), 3))
+    assert torch.equal(after, weights(three))
+
+
+def test_the_best_weights_are_those_of_the_first_of_equal_reports():
+    best, module = Best(), network()
+    best.offer(0.5, module)
+    kept = {name: value.clone() for name, value in best.weights.items()}
+    with torch.no_grad():
+        module[0].weight.add_(1)
+    best.offer(0.5, module)
+    assert all(torch.equal(kept[name], value) for name, value in best.weights.items())
+    best.offer(0.6, module)
+    assert torch.equal(best.weights["0.weight"], module[0].weight)
+
+
+def test_the_best_is_taken_at_reports():
+    best = Best()
+    told = list(reports(network(), steps=60, best=best))
+    assert best.accuracy == max(report.metrics["accuracy"] for report in told)
+
+
+def test_logits_in_parts_are_the_logits_at_once():
+    module = restless()
+    parts = logits(module, DATA.images, batch_size=7)
+    torch.testing.assert_close(parts, logits(module, DATA.images))
+
+
+def test_accuracy_counts_where_the_highest_logit_is_the_labels():
+    outputs = torch.tensor([[1.0, 2.0], [3.0, 1.0], [0.0, 5.0], [2.0, 1.0]])
+    assert share_correct(outputs, torch.tensor([1, 0, 0, 0])) == 0.75
+    same = nn.Identity()
+    assert accuracy(same, Split(outputs, torch.tensor([1, 0, 1, 0]))) == 1.0
+
+
+def test_each_pass_over_the_pool_sees_every_sample_once():
+    pool = torch.tensor([4, 8, 15, 16, 23, 42])
+    batches = list(itertools.islice(epochs(pool, 2, seed=0), 6))
+    for start in (0, 3):
+        assert sorted(torch.cat(batches[start : start + 3]).tolist()) == pool.tolist()
+
+
+def test_a_pool_smaller_than_a_batch_still_fills_it():
+    batch = next(epochs(torch.tensor([5, 6, 7]), 8, seed=0))
+    assert len(batch) == 8
+    assert sorted(batch[:3].tolist()) == [5, 6, 7]
+    assert sorted(batch[3:6].tolist()) == [5, 6, 7]
+
+
+def test_batches_depend_on_the_seed_alone():
+    def first(seed):
+        return next(epochs(torch.arange(100), 10, seed)).tolist()
+
+    assert first(1) == first(1)
+    assert first(1) != first(2)
