@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
+from kdcore.fits import refusal
 from kdcore.knobs import Knob
 
 if TYPE_CHECKING:
@@ -35,13 +36,18 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class ArchitectureRecord:
-    """An architecture family and its options."""
+    """An architecture family, what input it takes, and its options."""
 
     name: str
     title: str
     kinds: tuple[str, ...]
+    smallest: int
     about: str
     knobs: tuple[Knob, ...]
+
+    def refuses(self, task: TaskRecord) -> str | None:
+        """Why this architecture cannot take a task's input, in a sentence; else None."""
+        return refusal(self.title, self.kinds, self.smallest, task.kind, task.input_shape)
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,7 @@ def read_catalogue() -> Catalogue:
     return Catalogue(
         tasks=tuple(_task_record(tasks.get(name)) for name in tasks.names()),
         architectures=tuple(
-            ArchitectureRecord(a.name, a.title, a.kinds, a.about, a.knobs)
+            ArchitectureRecord(a.name, a.title, a.kinds, a.smallest, a.about, a.knobs)
             for a in map(models.get, models.names())
         ),
         methods=tuple(

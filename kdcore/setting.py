@@ -25,15 +25,14 @@ class Setting:
         self.method = methods.get(recipe.method.name)
         self.method.settle(recipe.method.options, recipe.temperature)
         task = tasks.get(recipe.task)
-        for role, choice in (("teacher", recipe.teacher), ("student", recipe.student)):
-            kinds = models.get(choice.architecture).kinds
-            if task.kind not in kinds:
-                raise RecipeError(
-                    f"{role} {choice.architecture!r} takes {' or '.join(kinds)} input, "
-                    f"but task {recipe.task!r} gives {task.kind}"
-                )
+        roles = {"teacher": recipe.teacher, "student": recipe.student}
+        chosen = {role: models.get(choice.architecture) for role, choice in roles.items()}
         self.data = task.load()
-        for choice in (recipe.teacher, recipe.student):
+        for role, architecture in chosen.items():
+            reason = architecture.refuses(task.kind, self.data.input_shape)
+            if reason is not None:
+                raise RecipeError(f"the {role} does not fit task {recipe.task!r}: {reason}")
+        for choice in roles.values():
             self.build(choice, seed=0)
         self.labelled, self.unlabelled = self._counts()
 

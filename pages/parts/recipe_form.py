@@ -14,7 +14,7 @@ import streamlit as st
 
 from kdcore.catalogue import ArchitectureRecord, Catalogue, MethodRecord
 from kdcore.errors import RecipeError
-from kdcore.knobs import Knob, Range, Widths
+from kdcore.knobs import Choice, Knob, Range, Widths
 from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT, ModelChoice, Recipe, Training, bounds
 
 PRESETS = Path(__file__).parents[2] / "assets" / "recipes"
@@ -22,6 +22,7 @@ LABEL_COUNTS = (10, 20, 50, 100, 200, 500, 1000)
 LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512)
 FIRST_PRESET = "digits-few-labels"
+FEW_OPTIONS = 4  # up to so many are shown side by side
 
 
 @st.cache_data
@@ -47,16 +48,26 @@ def fill(recipe: Recipe) -> None:
         "seed_list": recipe.seeds,
         "teacher_seed": recipe.teacher_seed,
     }
+    _forget("method")
+    given = {f"method.{name}": value for name, value in recipe.method.options.items()}
     for role in ("teacher", "student"):
         choice: ModelChoice = getattr(recipe, role)
+        group = f"{role}.{choice.architecture}"
         values[f"{role}.architecture"] = choice.architecture
-        values |= {f"{role}.{name}": _shown(value) for name, value in choice.options.items()}
-    values |= {f"method.{name}": value for name, value in recipe.method.options.items()}
+        given |= {f"{group}.{name}": _shown(value) for name, value in choice.options.items()}
+        _forget(group)
+    values |= given | {"given": tuple(given)}
     for role in ("teacher_training", "training"):
         training: Training = getattr(recipe, role)
         values |= {f"{role}.{name}": value for name, value in training.model_dump().items()}
     for name, value in values.items():
         st.session_state[f"form.{name}"] = value
+
+
+def _forget(group: str) -> None:
+    """Let a group's knobs go back to their defaults."""
+    for key in [key for key in st.session_state if str(key).startswith(f"form.{group}.")]:
+        del st.session_state[key]
 
 
 def is_filled() -> bool:
@@ -147,21 +158,24 @@ def _transfer(catalogue: Catalogue) -> None:
 
 
 def _models(catalogue: Catalogue) -> None:
-    kind = catalogue.task(st.session_state["form.task"]).kind
-    fitting = [a for a in catalogue.architectures if kind in a.kinds]
+    task = catalogue.task(st.session_state["form.task"])
+    refusals = {a.name: a.refuses(task) for a in catalogue.architectures}
+    fitting = [name for name, reason in refusals.items() if reason is None]
+    reasons = "".join(f"\n- {reason}" for reason in refusals.values() if reason is not None)
     for column, role in zip(st.columns(2), ("teacher", "student"), strict=True):
         with column:
             if len(fitting) > 1:
-                names = [architecture.name for architecture in fitting]
                 _select(
                     f"{role.title()}",
-                    names,
+                    fitting,
                     f"{role}.architecture",
                     lambda name: catalogue.architecture(name).title,
+                    help=f"Not for this data:\n{reasons}" if reasons else None,
                 )
             architecture = catalogue.architecture(st.session_state[f"form.{role}.architecture"])
             for knob in architecture.knobs:
-                _knob(f"{role.title()} {architecture.title}: {_words(knob.name)}", role, knob)
+                label = f"{role.title()} {architecture.title}: {_words(knob.name)}"
+                _knob(label, f"{role}.{architecture.name}", knob)
 
 
 def _objective(catalogue: Catalogue) -> None:
@@ -264,18 +278,22 @@ def _is_form(key: str | int) -> bool:
 
 def _choice(value: dict[str, Any], role: str, catalogue: Catalogue) -> dict[str, Any]:
     architecture = catalogue.architecture(value[f"{role}.architecture"])
-    return {"architecture": architecture.name, "options": _options(value, role, architecture)}
+    options = _options(value, f"{role}.{architecture.name}", architecture)
+    return {"architecture": architecture.name, "options": options}
 
 
 def _options(
     value: dict[str, Any], group: str, definition: ArchitectureRecord | MethodRecord
 ) -> dict[str, Any]:
+    """What differs from the defaults, and what the filled-in recipe gave, as it gave it."""
     options = {}
     for knob in definition.knobs:
         key = f"{group}.{knob.name}"
         if key in value:
             widths = isinstance(knob.bounds, Widths)
-            options[knob.name] = _parsed(value[key], key) if widths else value[key]
+            chosen = _parsed(value[key], key) if widths else value[key]
+            if _shown(chosen) != _shown(knob.default) or key in value["given"]:
+                options[knob.name] = chosen
     return options
 
 
@@ -287,9 +305,9 @@ def _parsed(text: str, name: str) -> list[int]:
     try:
         return [int(part) for part in text.replace("-", ",").split(",") if part.strip()]
     except ValueError:
-        role = name.split(".")[0]
+        role, knob = name.split(".")[0], _words(name.split(".")[-1])
         raise RecipeError(
-            f"the {role}'s hidden layers are {text!r}; give whole numbers, such as 256, 256"
+            f"the {role}'s {knob} are {text!r}; give whole numbers, such as 256, 256"
         ) from None
 
 
@@ -302,8 +320,27 @@ def _knob(label: str, group: str, knob: Knob) -> None:
     st.session_state.setdefault(f"form.{key}", _shown(knob.default))
     if isinstance(knob.bounds, Range):
         _slider(label, key, knob.bounds)
+    elif isinstance(knob.bounds, Choice):
+        _pick(label, key, knob.bounds, knob.default)
     else:
         st.text_input(label, key=f"form.{key}", help=knob.bounds.help, persist_state="session")
+
+
+def _pick(label: str, name: str, choice: Choice, default: Any) -> None:
+    """One of a few options side by side, or of many in a list."""
+    key = f"form.{name}"
+    if st.session_state[key] not in choice.options:
+        st.session_state[key] = default
+    common: dict[str, Any] = {
+        "key": key,
+        "format_func": _option_words,
+        "help": choice.help or None,
+        "persist_state": "session",
+    }
+    if len(choice.options) <= FEW_OPTIONS:
+        st.segmented_control(label, choice.options, required=True, **common)
+    else:
+        st.selectbox(label, choice.options, **common)
 
 
 def _slider(label: str, name: str, limits: Range) -> None:
@@ -329,12 +366,21 @@ def _ladder(label: str, rungs: Sequence[Any], name: str, help: str) -> None:
     st.select_slider(label, rungs, key=f"form.{name}", help=help, persist_state="session")
 
 
-def _select(label: str, names: Sequence[str], name: str, title: Any) -> None:
-    st.selectbox(label, names, key=f"form.{name}", format_func=title, persist_state="session")
+def _select(
+    label: str, names: Sequence[str], name: str, title: Any, help: str | None = None
+) -> None:
+    key = f"form.{name}"
+    if st.session_state[key] not in names:
+        st.session_state[key] = names[0]
+    st.selectbox(label, names, key=key, format_func=title, help=help, persist_state="session")
 
 
 def _help(field: str) -> str:
     return bounds(Training, field).help
+
+
+def _option_words(option: str | int | bool) -> str:
+    return ("yes" if option else "no") if isinstance(option, bool) else str(option)
 
 
 def _words(name: str) -> str:

@@ -20,7 +20,7 @@ def test_the_first_visit_finds_a_preset_filled_in_and_the_button_ready(open_app)
     assert app.session_state["form.preset"] == "digits-few-labels"
     assert app.slider(key="form.temperature").value == 4.0
     assert app.slider(key="form.soft_weight").value == 0.9
-    assert app.text_input(key="form.teacher.widths").value == "256, 256"
+    assert app.text_input(key="form.teacher.mlp.widths").value == "256, 256"
     assert not app.button(key="distill").disabled
 
 
@@ -58,9 +58,9 @@ def test_the_presets_mark_goes_out_once_a_setting_is_changed(open_app):
 
 def test_hidden_layers_that_are_no_numbers_are_refused_in_a_sentence(open_app):
     app = open_app()
-    app.text_input(key="form.student.widths").set_value("wide").run()
+    app.text_input(key="form.student.mlp.widths").set_value("wide").run()
     assert [e.value for e in app.error] == [
-        "the student's hidden layers are 'wide'; give whole numbers, such as 256, 256"
+        "the student's widths are 'wide'; give whole numbers, such as 256, 256"
     ]
     assert app.button(key="distill").disabled
 
