@@ -17,7 +17,7 @@ def test_every_layers_shape_is_found_in_the_order_of_execution(network):
     paths = feature_paths(network, (3, 32, 32))
     stages = {path: shape for path, shape in paths.items() if path in ("3", "4", "5")}
     assert list(stages.items()) == [("3", (16, 32, 32)), ("4", (32, 16, 16)), ("5", (64, 8, 8))]
-    assert list(paths)[0] == "0"
+    assert next(iter(paths)) == "0"
 
 
 def test_a_tap_gives_what_the_layer_gave(network):
@@ -46,7 +46,7 @@ def test_a_tap_is_closed_behind_itself(network):
 
 
 def test_a_layer_that_is_not_there_is_answered_with_a_close_match(network):
-    with pytest.raises(RecipeError, match="no layer '4.0.frist'; did you mean '4.0.first'"):
+    with pytest.raises(RecipeError, match=r"no layer '4\.0\.frist'; did you mean '4\.0\.first'"):
         tapped(network, ["4.0.frist"]).__enter__()
 
 

@@ -17,7 +17,8 @@ def wrn(
     classes: int,
     *,
     shape: Annotated[
-        str, Choice(("16-1", "16-2", "40-1", "40-2"), "Depth, and by how much each stage is widened.")
+        str,
+        Choice(("16-1", "16-2", "40-1", "40-2"), "Depth, and how much wider each stage is."),
     ] = "16-2",
 ) -> nn.Module:
     """Residual networks with normalisation before each convolution and wider stages.
@@ -58,14 +59,12 @@ class PreBlock(nn.Module):
         self.first = nn.Conv2d(wide, narrow, 3, stride, padding=1, bias=False)
         self.second_norm = nn.BatchNorm2d(narrow)
         self.second = nn.Conv2d(narrow, narrow, 3, padding=1, bias=False)
-        self.shortcut = (
-            None if wide == narrow else nn.Conv2d(wide, narrow, 1, stride, bias=False)
-        )
+        self.shortcut = None if wide == narrow else nn.Conv2d(wide, narrow, 1, stride, bias=False)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(N, wide, H, W) to (N, narrow, H / stride, W / stride)."""
         ready = F.relu(self.first_norm(inputs))
-        outputs = self.first(ready)
+        outputs: Tensor = self.first(ready)
         outputs = self.second(F.relu(self.second_norm(outputs)))
         kept: Tensor = inputs if self.shortcut is None else self.shortcut(ready)
         return outputs + kept

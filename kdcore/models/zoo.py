@@ -85,16 +85,14 @@ def torchvision_model(name: str, weights: str) -> nn.Module:
             f'this machine to the internet once, or set the option weights to "none"'
         ) from None
     if name == "inception_v3":
-        network.aux_logits, network.AuxLogits = False, None
+        network.aux_logits, network.AuxLogits = False, None  # type: ignore[assignment]
     return network
 
 
 def adapt_input(network: nn.Module, channels: int, small: bool) -> None:
     """Let the first convolution take that many channels, and keep the size of small pictures."""
     path, first = next(
-        (path, module)
-        for path, module in network.named_modules()
-        if isinstance(module, nn.Conv2d)
+        (path, module) for path, module in network.named_modules() if isinstance(module, nn.Conv2d)
     )
     keep = small and not isinstance(getattr(network, "Conv2d_1a_3x3", None), nn.Module)
     replace(network, path, _first_convolution(first, channels, keep))
