@@ -97,7 +97,7 @@ class Catalogue:
 
 
 def read_catalogue() -> Catalogue:
-    """Read the definitions themselves: imports torch and loads every task, which takes seconds."""
+    """Read the definitions themselves: imports torch, which takes a second or two."""
     from kdcore import methods, models, tasks
 
     return Catalogue(
@@ -114,11 +114,7 @@ def read_catalogue() -> Catalogue:
 
 
 def _task_record(task: Task) -> TaskRecord:
-    data = task.load()
-    sizes = (len(data.train), len(data.validation), len(data.test))
-    return TaskRecord(
-        *(task.name, task.title, task.kind, task.about), data.class_names, data.input_shape, *sizes
-    )
+    return TaskRecord(task.name, task.title, task.kind, task.about, **vars(task.facts))
 
 
 def _named(records: tuple[Record, ...], name: str) -> Record:

@@ -27,6 +27,7 @@ OTHER_VALUES = {
     "soft_weight": 9,
     "hard_weight": 9,
     "teachers": "per seed",
+    "teacher_labelled": 9,
     "teacher_seed": 9,
     "seeds": (9,),
 }

@@ -34,6 +34,14 @@ def test_a_task_is_described_in_words(task):
     assert task.about.endswith(".")
 
 
+def test_the_facts_of_a_task_are_those_of_its_data(task, data):
+    splits = (data.train, data.validation, data.test)
+    sizes = (task.facts.train, task.facts.validation, task.facts.test)
+    assert sizes == tuple(map(len, splits))
+    assert task.facts.class_names == data.class_names
+    assert task.facts.input_shape == data.input_shape
+
+
 def test_images_are_bytes_and_labels_whole_numbers(data):
     for name in SPLITS:
         assert getattr(data, name).inputs.dtype == torch.uint8

@@ -44,6 +44,7 @@ class Runner:
         self.shelf = Shelf(settings.ready_home() / "artifacts")
         self._client: Any = None
         self._futures: dict[str, Any] = {}
+        self._reading = threading.Lock()
         self._connecting = threading.Lock()
         self._reconciling = threading.Lock()
         self._reconciled = 0.0
@@ -71,10 +72,11 @@ class Runner:
     def catalogue(self) -> Catalogue:
         """What there is to choose from; read off the definitions once after they changed."""
         key = code_id()
-        text = self.store.catalogue(key)
-        if text is None:
-            text = _python(self.settings, "catalogue", timeout=120)
-            self.store.keep_catalogue(key, text)
+        with self._reading:
+            text = self.store.catalogue(key)
+            if text is None:
+                text = _python(self.settings, "catalogue", timeout=120)
+                self.store.keep_catalogue(key, text)
         return Catalogue.from_json(text)
 
     def reconcile_soon(self) -> None:
@@ -195,6 +197,7 @@ class Runner:
 
     def _connect_early(self) -> None:
         try:
+            self.catalogue()  # first: a page waits for it, and for nothing else of ours
             self._connected()
             self.reconcile()
         except (KdError, OSError, TimeoutError) as error:

@@ -68,12 +68,24 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Facts:
+    """What a page shows of a task before anybody has loaded it; a test holds it to the data."""
+
+    class_names: tuple[str, ...]
+    input_shape: tuple[int, ...]
+    train: int
+    validation: int
+    test: int
+
+
+@dataclass(frozen=True)
 class Task:
     """A data set by name; `load` reads it into memory, once a process."""
 
     name: str
     title: str
     kind: str
+    facts: Facts
     about: str
     load: Callable[[], Data]
 
@@ -82,11 +94,12 @@ _tasks: Registry[Task] = Registry("task")
 get, names = _tasks.get, _tasks.names
 
 
-def task(name: str, *, title: str, kind: str) -> Callable[[Callable[[], Data]], Task]:
+def task(name: str, *, title: str, kind: str, facts: Facts) -> Callable[[Callable[[], Data]], Task]:
     """Register the decorated loader as a task; its docstring's first line is the help text."""
 
     def register(load: Callable[[], Data]) -> Task:
-        return _tasks.add(Task(name, title, kind, first_line(load), lru_cache(maxsize=1)(load)))
+        once = lru_cache(maxsize=1)(load)
+        return _tasks.add(Task(name, title, kind, facts, first_line(load), once))
 
     return register
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.processes import ROOT, kill_cluster
+
 SHOTS = ROOT / "test-screenshots"
 FAILED = pytest.StashKey[bool]()
 QUIET = [
@@ -68,20 +67,21 @@ class App:
             self.process.wait()
             self.process = None
 
-    def kill_cluster(self) -> None:
-        """End the cluster with all its workers as a power cut would."""
-        for file in self.home.glob("cluster-*.json"):
-            with suppress(OSError, ValueError):
-                os.killpg(json.loads(file.read_text())["pid"], signal.SIGKILL)
+
+@contextmanager
+def serving(home: Path) -> Iterator[App]:
+    """An app under that home, gone with its cluster at the end."""
+    served = App(home)
+    served.start()
+    yield served
+    served.kill()
+    kill_cluster(home)
 
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[App]:
-    served = App(tmp_path / "home")
-    served.start()
-    yield served
-    served.kill()
-    served.kill_cluster()
+    with serving(tmp_path / "home") as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,18 @@ from kdcore.runs.store import Store
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
+from tests.browser.conftest import serving
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("answers") / "home") as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
 def run(app):
     """A run of two seeds, under the app's home."""
     settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
@@ -31,7 +38,7 @@ def run(app):
     return store.find()[0]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def logits(app, run):
     archive = Shelf(app.home / "artifacts").get(run.result.artifacts["logits"])
     return dict(np.load(io.BytesIO(archive)))

@@ -1,12 +1,13 @@
 """The main job as a visitor does it: choose, distill, read, compare, leave and come back."""
 
 import re
-import time
 
 import pytest
 
+from kdcore.recipe import Recipe
 from kdcore.runs.store import Store
 from kdcore.settings import Settings
+from tests.processes import eventually, kill_cluster
 
 pytestmark = pytest.mark.browser
 
@@ -40,21 +41,12 @@ def wait_for_end(tab, store, run: str) -> None:
     tab.get_by_text("What do the three models answer?").wait_for()
 
 
-def eventually(true, within: float = 30.0) -> bool:
-    deadline = time.monotonic() + within
-    while time.monotonic() < deadline:
-        if true():
-            return True
-        time.sleep(0.1)
-    return False
-
-
 def test_choose_distill_read_and_compare(visit, store):
     tab = visit()
     tab.get_by_text("100", exact=True).first.wait_for()
 
     first = distill(tab)
-    tab.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for()
+    tab.locator(".js-plotly-plot .scatterlayer .trace").first.wait_for(state="attached")
     verdict = tab.get_by_text(VERDICT)
     verdict.wait_for()
     wait_for_end(tab, store, first)
@@ -91,17 +83,16 @@ def test_choose_distill_read_and_compare(visit, store):
 
 
 def test_a_run_is_deleted_only_after_a_second_yes(visit, store):
-    tab = visit()
-    run = distill(tab)
-    wait_for_end(tab, store, run)
-    tab.get_by_role("link", name="Runs").click()
+    run = store.claim(store.submit(Recipe(), "doomed").id)
+    store.finish(run, "failed", "for the test")
+    tab = visit("/runs")
     table = tab.get_by_test_id("stDataFrame")
     table.wait_for()
     tick(tab, table, row=1)
     tab.get_by_role("button", name="Delete").click()
     confirm = tab.get_by_role("button", name="Delete for good")
     confirm.wait_for()
-    assert store.get(run).state == "done"
+    assert store.count() == 1
     confirm.click()
     tab.get_by_text("No runs yet").wait_for()
     assert store.count() == 0
@@ -137,7 +128,7 @@ def test_a_killed_clusters_run_is_interrupted_and_starts_again_by_one_click(visi
     lengthen(tab)
     run = distill(tab)
     tab.get_by_text(re.compile("about \\d+ s left")).wait_for()
-    app.kill_cluster()
+    kill_cluster(app.home)
     tab.get_by_text("Interrupted").wait_for(timeout=40_000)
     tab.get_by_role("button", name="Start again").click()
     assert eventually(lambda: store.get(run).state == "running")
