@@ -27,15 +27,11 @@ class Setting:
         self.recipe = recipe
         self.method = methods.get(recipe.method.name)
         self.method.settle(recipe.method.options, recipe.temperature)
-        task = tasks.get(recipe.task)
-        roles = {"teacher": recipe.teacher, "student": recipe.student}
-        chosen = {role: models.get(choice.architecture) for role, choice in roles.items()}
-        self.data = task.load()
-        for role, architecture in chosen.items():
-            reason = architecture.refuses(task.kind, self.data.input_shape)
-            if reason is not None:
-                raise RecipeError(f"the {role} does not fit task {recipe.task!r}: {reason}")
-        for choice in roles.values():
+        self.task = tasks.get(recipe.task)
+        self._check_models()
+        self._check_augmentation()
+        self.data = self.task.load()
+        for choice in (recipe.teacher, recipe.student):
             self.build(choice, seed=0)
         self.seen = self._seen_samples()
         self.foreign = self._foreign_inputs()

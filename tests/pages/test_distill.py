@@ -148,3 +148,29 @@ def test_a_loss_is_shown_as_plainly_as_a_gain(open_app, finished):
     assert run.result.verdict == "worse"
     app = open_app(run=run.id)
     assert "Distillation hurt" in app.error[0].value
+
+
+def test_every_architecture_that_fits_can_be_chosen_with_its_own_knobs(open_app, store):
+    app = open_app()
+    app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()
+    app.selectbox(key="form.student.resnet_cifar.depth").set_value(8).run()
+    app.selectbox(key="form.teacher.architecture").set_value("wrn").run()
+    app.button_group(key="form.teacher.wrn.size").set_value("16-1").run()
+    assert not app.exception
+    app.button(key="distill").click().run()
+    (run,) = store.unfinished()
+    assert run.recipe.student.architecture == "resnet_cifar"
+    assert run.recipe.student.options == {"depth": 8}
+    assert run.recipe.teacher.options == {"size": "16-1"}
+
+
+def test_a_knob_of_one_architecture_does_not_turn_anothers(open_app):
+    app = open_app()
+    app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()
+    app.selectbox(key="form.student.resnet_cifar.depth").set_value(110).run()
+    app.selectbox(key="form.student.architecture").set_value("vgg").run()
+    assert app.button_group(key="form.student.vgg.depth").value == 8
+    app.selectbox(key="form.student.architecture").set_value("vit").run()
+    assert app.slider(key="form.student.vit.depth").value == 4
+    app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()
+    assert app.selectbox(key="form.student.resnet_cifar.depth").value == 110
