@@ -164,6 +164,8 @@ def _models(catalogue: Catalogue) -> None:
     reasons = "".join(f"\n- {reason}" for reason in refusals.values() if reason is not None)
     for column, role in zip(st.columns(2), ("teacher", "student"), strict=True):
         with column:
+            if st.session_state[f"form.{role}.architecture"] not in fitting:
+                st.session_state[f"form.{role}.architecture"] = fitting[0]
             if len(fitting) > 1:
                 _select(
                     f"{role.title()}",
@@ -370,8 +372,6 @@ def _select(
     label: str, names: Sequence[str], name: str, title: Any, help: str | None = None
 ) -> None:
     key = f"form.{name}"
-    if st.session_state[key] not in names:
-        st.session_state[key] = names[0]
     st.selectbox(label, names, key=key, format_func=title, help=help, persist_state="session")
 
 
