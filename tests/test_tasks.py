@@ -26,6 +26,8 @@ def pictures(data, name):
     return {bytes(image.numpy().tobytes()) for image in getattr(data, name).inputs}
 
 
+KINDS = {"image": torch.uint8, "vector": torch.float32}
+
 # every task
 
 
@@ -42,9 +44,9 @@ def test_the_facts_of_a_task_are_those_of_its_data(task, data):
     assert task.facts.input_shape == data.input_shape
 
 
-def test_images_are_bytes_and_labels_whole_numbers(data):
+def test_pictures_are_bytes_and_vectors_decimals_and_labels_whole_numbers(task, data):
     for name in SPLITS:
-        assert getattr(data, name).inputs.dtype == torch.uint8
+        assert getattr(data, name).inputs.dtype == KINDS[task.kind]
         assert getattr(data, name).labels.dtype == torch.int64
 
 
@@ -86,10 +88,10 @@ def test_a_task_is_read_once_a_process(task, data):
     assert task.load() is data
 
 
-def test_normalised_training_images_have_mean_zero_and_deviation_one(data):
-    pixels = data.normalise(data.train.inputs).double()
-    assert pixels.mean().item() == pytest.approx(0, abs=1e-5)
-    assert pixels.std().item() == pytest.approx(1, abs=1e-5)
+def test_every_channel_of_the_training_samples_has_mean_zero_and_deviation_one(data):
+    samples = data.normalise(data.train.inputs).double().transpose(0, 1).flatten(1)
+    assert samples.mean(1).tolist() == pytest.approx([0] * len(samples), abs=1e-5)
+    assert samples.std(1, correction=0).tolist() == pytest.approx([1] * len(samples), abs=1e-5)
 
 
 def test_normalising_gives_float32(data):
