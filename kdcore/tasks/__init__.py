@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from kdcore.registry import Registry, first_line, import_siblings
+from kdcore.tasks.download import RemoteFile
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class Task:
-    """A data set by name; `load` reads it into memory, once a process."""
+    """A data set by name; `load` reads it into memory, once a process.
+
+    Its files, where it has any, must have been fetched before.
+    """
 
     name: str
     title: str
     kind: str
     facts: Facts
+    files: tuple[RemoteFile, ...]
     about: str
     load: Callable[[], Data]
 
@@ -94,14 +99,29 @@ _tasks: Registry[Task] = Registry("task")
 get, names = _tasks.get, _tasks.names
 
 
-def task(name: str, *, title: str, kind: str, facts: Facts) -> Callable[[Callable[[], Data]], Task]:
+def task(
+    name: str, *, title: str, kind: str, facts: Facts, files: tuple[RemoteFile, ...] = ()
+) -> Callable[[Callable[[], Data]], Task]:
     """Register the decorated loader as a task; its docstring's first line is the help text."""
 
     def register(load: Callable[[], Data]) -> Task:
         once = lru_cache(maxsize=1)(load)
-        return _tasks.add(Task(name, title, kind, facts, first_line(load), once))
+        return _tasks.add(Task(name, title, kind, facts, files, first_line(load), once))
 
     return register
+
+
+def grey(pixels: Tensor, labels: Tensor) -> Split:
+    """A split of pictures that came as (N, H, W)."""
+    return Split(pixels[:, None].contiguous(), labels)
+
+
+def held_out(facts: Facts, train: Split, test: Split) -> Data:
+    """Data whose validation split is cut off the training samples, seeded, class shares kept."""
+    order = balanced_order(train.labels, seed=0)
+    parts = [order[facts.validation :], order[: facts.validation]]
+    rest, validation = (Split(train.inputs[part], train.labels[part]) for part in parts)
+    return Data(facts.class_names, rest, validation, test)
 
 
 def balanced_order(labels: Tensor, seed: int) -> Tensor:
