@@ -21,6 +21,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from kdcore import tasks
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import latencies
 from kdcore.measure.size import macs, parameters
@@ -31,6 +32,7 @@ from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
 from kdcore.tasks import Split
+from kdcore.tasks.download import fetch
 from kdcore.train.loop import Best, Loss, Report, accuracy, epochs, logits, share_correct, train
 from kdcore.train.objective import distillation_loss, hard_loss
 from kdcore.train.teacher import Answers, cached, rerun
@@ -83,9 +85,18 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        yield from _fetched(recipe)
         yield from _Experiment(recipe, shelf).steps()
     finally:
         torch.set_num_threads(threads)
+
+
+def _fetched(recipe: Recipe) -> Iterator[Progress]:
+    """Download what the recipe's data sets lack."""
+    names = {recipe.task, recipe.transfer.source} - {"task", "noise"}
+    for task in map(tasks.get, sorted(names)):
+        for share in fetch(task.title, task.files, Settings.from_environment().data):
+            yield Progress("data", share, None)
 
 
 def check(recipe: Recipe) -> None:

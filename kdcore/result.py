@@ -16,7 +16,7 @@ ArmName = Literal["teacher", "control", "distilled"]
 ARMS: tuple[ArmName, ...] = ("teacher", "control", "distilled")
 STUDENTS: tuple[ArmName, ...] = ("control", "distilled")
 
-Phase = Literal["teacher", "students", "measuring"]
+Phase = Literal["data", "teacher", "students", "measuring"]
 
 
 @dataclass(frozen=True)

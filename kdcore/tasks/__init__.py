@@ -117,7 +117,7 @@ def grey(pixels: Tensor, labels: Tensor) -> Split:
 
 
 def held_out(facts: Facts, train: Split, test: Split) -> Data:
-    """Data whose validation split is cut off the training samples, seeded, class shares kept."""
+    """Data whose validation split is cut off the training samples, seeded, each class as often."""
     order = balanced_order(train.labels, seed=0)
     parts = [order[facts.validation :], order[: facts.validation]]
     rest, validation = (Split(train.inputs[part], train.labels[part]) for part in parts)

@@ -21,7 +21,7 @@ def facts(*class_names: str) -> Facts:
 
 
 def split(draw: Callable[[], Points], of: Facts) -> Data:
-    """A toy's points (N, 2) and classes (N,) in three seeded parts, class shares kept."""
+    """A toy's points (N, 2) and classes (N,) in three seeded parts, each class as often in all."""
     points, classes = draw()
     order = balanced_order(torch.from_numpy(classes).long(), seed=0)
     inputs = torch.from_numpy(points).float()[order]

@@ -16,6 +16,7 @@ from pages.parts.services import plainly, runner, store
 
 POLL_SECONDS = 0.3
 PHASES = {
+    "data": "Downloading the data, once",
     "teacher": "Training the teacher",
     "students": "Training both students, all seeds side by side",
     "measuring": "Exporting the models and measuring their latency",
