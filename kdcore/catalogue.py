@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """A task: its sizes, shapes and words."""
+    """A task: its sizes, shapes and words, and the files that it must have under the data folder.
+
+    megabytes: what downloading them takes, about; 0 for a task that comes with the packages.
+    """
 
     name: str
     title: str
@@ -32,6 +35,8 @@ class TaskRecord:
     train: int
     validation: int
     test: int
+    files: tuple[str, ...] = ()
+    megabytes: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,12 @@ def read_catalogue() -> Catalogue:
 
 
 def _task_record(task: Task) -> TaskRecord:
-    return TaskRecord(task.name, task.title, task.kind, task.about, **vars(task.facts))
+    return TaskRecord(
+        *(task.name, task.title, task.kind, task.about),
+        **vars(task.facts),
+        files=tuple(file.path for file in task.files),
+        megabytes=sum(file.megabytes for file in task.files),
+    )
 
 
 def _named(records: tuple[Record, ...], name: str) -> Record:
