@@ -11,8 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.catalogue import ArchitectureRecord, Catalogue, MethodRecord
-from kdcore.errors import RecipeError
+from kdcore.catalogue import ArchitectureRecord, Catalogue, MethodRecord, TaskRecord
+from kdcore.errors import KdError, RecipeError
 from kdcore.knobs import Widths
 from kdcore.recipe import (
     FEWEST_SEEDS_FOR_A_VERDICT,
@@ -23,6 +23,7 @@ from kdcore.recipe import (
     Transfer,
     bounds,
 )
+from pages.parts.services import runner
 from pages.parts.training_form import training_form
 from pages.parts.transfer_form import transfer_form
 from pages.parts.widgets import knob, select, shown, slider, words
@@ -88,6 +89,7 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
     """Draw the form; returns its recipe, or None after saying what is wrong with it."""
     transfer_form(catalogue)
     _models(catalogue)
+    sizes = st.container()
     _objective(catalogue)
     formula = st.container()
     training_form(catalogue.task(st.session_state["form.task"]).kind)
@@ -98,7 +100,34 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
             st.error(str(error), icon=":material/error:")
             return None
         _formula(recipe, catalogue.method(recipe.method.name))
+    with sizes:
+        _sizes(recipe, catalogue.task(recipe.task))
     return recipe
+
+
+def _sizes(recipe: Recipe, task: TaskRecord) -> None:
+    """What both networks cost, before anything is trained."""
+    teacher, student = (_size(choice, task) for choice in (recipe.teacher, recipe.student))
+    if teacher is None or student is None:
+        return
+    st.caption(
+        f"Teacher {teacher[0]:,} parameters, {teacher[1]:,} MACs; student {student[0]:,}, "
+        f"{student[1]:,}: 1/{teacher[0] / student[0]:.3g} and 1/{teacher[1] / student[1]:.3g}."
+    )
+
+
+def _size(choice: ModelChoice, task: TaskRecord) -> tuple[int, int] | None:
+    kept: dict[str, tuple[int, int]] = st.session_state.setdefault("sizes", {})
+    key = f"{task.name} {choice.model_dump_json()}"
+    if key not in kept:
+        try:
+            size = runner().sizes(choice, task.input_shape, len(task.class_names))
+        except KdError:
+            return None  # the form says what is wrong with it
+        if size is None:
+            return None
+        kept[key] = size
+    return kept[key]
 
 
 def name_for(recipe: Recipe) -> str:
