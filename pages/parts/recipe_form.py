@@ -226,8 +226,8 @@ def _recipe(catalogue: Catalogue) -> Recipe:
         transfer={name: value[f"transfer.{name}"] for name in Transfer.model_fields},
         teacher=_choice(value, "teacher", catalogue),
         student=_choice(value, "student", catalogue),
-        teacher_training=_training(value, "teacher_training"),
-        training=_training(value, "training"),
+        teacher_training=_training(value, "teacher_training", catalogue),
+        training=_training(value, "training", catalogue),
         method={"name": method.name, "options": _options(value, "method", method)},
         temperature=value["temperature"],
         soft_weight=soft,
@@ -278,9 +278,12 @@ def _options(
     return options
 
 
-def _training(value: dict[str, Any], group: str) -> dict[str, Any]:
+def _training(value: dict[str, Any], group: str, catalogue: Catalogue) -> dict[str, Any]:
+    simple = {name: value[f"{group}.{name}"] for name in _SIMPLE}
+    if catalogue.task(value["task"]).kind != "image":
+        return simple  # what was set for pictures waits until there are pictures again
     changes = {name: value[f"{group}.augmentation.{name}"] for name in Augmentation.model_fields}
-    return {name: value[f"{group}.{name}"] for name in _SIMPLE} | {"augmentation": changes}
+    return simple | {"augmentation": changes}
 
 
 def _parsed(text: str, name: str) -> list[int]:

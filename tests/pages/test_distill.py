@@ -175,3 +175,60 @@ def test_a_knob_of_one_architecture_does_not_turn_anothers(open_app):
     assert app.slider(key="form.student.vit.depth").value == 4
     app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()
     assert app.selectbox(key="form.student.resnet_cifar.depth").value == 110
+
+
+def submitted(app, store):
+    app.button(key="distill").click().run()
+    return store.unfinished()[-1].recipe
+
+
+def test_what_the_student_sees_is_chosen_and_drawn(open_app, store):
+    app = open_app()
+    app.multiselect(key="form.transfer.left_out").set_value([3]).run()
+    app.slider(key="form.transfer.label_noise").set_value(0.4).run()
+    picture = next(h.proto.body for h in app.get("html") if "aria-label" in h.proto.body)
+    assert "100 labels, about 40 of them wrong; the teacher answers for 887 more" in picture
+    assert "no 3 at all" in picture
+    recipe = submitted(app, store)
+    assert recipe.transfer.left_out == (3,)
+    assert recipe.transfer.label_noise == 0.4
+
+
+def test_counts_that_a_smaller_data_set_does_not_have_become_all_there_is(open_app, store):
+    app = open_app()
+    app.select_slider(key="form.transfer.labelled").set_value(1000).run()
+    app.select_slider(key="form.transfer.unlabelled").set_value(50).run()
+    app.selectbox(key="form.task").set_value("moons").run()
+    recipe = submitted(app, store)
+    assert (recipe.task, recipe.transfer.labelled, recipe.transfer.unlabelled) == ("moons", 1000, 0)
+
+
+def test_pictures_can_be_augmented_and_points_cannot(open_app, store):
+    app = open_app()
+    app.slider(key="form.training.augmentation.shift").set_value(2).run()
+    assert submitted(app, store).training.augmentation.shift == 2
+    app.selectbox(key="form.task").set_value("moons").run()
+    assert "form.training.augmentation.shift" not in [s.key for s in app.slider]
+    assert not submitted(app, store).training.augmentation.on
+
+
+def test_a_data_set_that_must_be_downloaded_says_so_before(open_app):
+    app = open_app()
+    app.selectbox(key="form.task").set_value("cifar10").run()
+    assert "Downloaded once when it is first used, 170 MB" in words(app)
+
+
+def test_every_training_setting_reaches_the_recipe(open_app, store):
+    app = open_app()
+    app.selectbox(key="form.training.optimizer").set_value("sgd")
+    app.selectbox(key="form.training.schedule").set_value("cosine")
+    app.slider(key="form.training.warm_up").set_value(50)
+    app.select_slider(key="form.training.weight_decay").set_value(5e-4)
+    app.slider(key="form.training.label_smoothing").set_value(0.1)
+    app.slider(key="form.training.patience").set_value(5)
+    app.select_slider(key="form.teacher_labelled").set_value(200).run()
+    recipe = submitted(app, store)
+    training = recipe.training
+    assert (training.optimizer, training.schedule, training.warm_up) == ("sgd", "cosine", 50)
+    assert (training.weight_decay, training.label_smoothing) == (5e-4, 0.1)
+    assert (training.patience, recipe.teacher_labelled) == (5, 200)
