@@ -44,6 +44,9 @@ PROBE = 500
 FEW_SAMPLES = 8192
 """Up to here a teacher answers for the whole pool at once; of more, only for what will be shown."""
 
+ESTIMATE_SECONDS = 0.5
+"""Before that, the first step's one-off costs would be taken for the pace."""
+
 PROGRESS_SECONDS = 0.2
 """Between two signs of progress where steps are slow: as soon as that, a run can be stopped."""
 
@@ -275,7 +278,8 @@ class _Experiment:
             if any(reports) or now - told > PROGRESS_SECONDS:
                 told = now
                 share = step / training.steps
-                left = (now - started) * (1 / share - 1)
+                early = now - started < ESTIMATE_SECONDS and share < 0.1
+                left = None if early else (now - started) * (1 / share - 1)
                 yield Progress(phase, (part + share) / parts, left)
 
     # the verdict

@@ -197,9 +197,12 @@ class Recipe(_Part):
             seen += f", without {', '.join(map(str, self.transfer.left_out))}"
         if self.transfer.label_noise:
             seen += f", {self.transfer.label_noise:.0%} noise"
-        learning = f"{self.method.name} T {self.temperature:g} α {self.soft_weight:g}"
+        learning = self.method.name
+        if self.soft_weight:
+            learning += f" T {self.temperature:g} α {self.soft_weight:g}"
         steps = f"{self.training.steps:,} steps at {self.training.learning_rate:g}"
-        return f"{self.task}, {seen}, {_brief(self.student)}, {learning}, {steps}"
+        models = f"{_brief(self.teacher)} → {_brief(self.student)}"
+        return f"{self.task}, {seen}, {models}, {learning}, {steps}"
 
     def to_json(self) -> str:
         """Indented JSON that `from_json` reads back to an equal recipe."""
@@ -210,7 +213,7 @@ class Recipe(_Part):
         """Read a recipe. Raises RecipeError where the text is no JSON or no recipe."""
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RecipeError(f"the recipe is not valid JSON: {error}") from None
         if not isinstance(values, dict):
             raise RecipeError('the recipe must be a JSON object, such as {"task": "digits"}')

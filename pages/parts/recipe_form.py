@@ -13,7 +13,7 @@ import streamlit as st
 
 from kdcore.catalogue import ArchitectureRecord, Catalogue, MethodRecord, TaskRecord
 from kdcore.errors import KdError, RecipeError
-from kdcore.knobs import Widths
+from kdcore.knobs import Widths, settle
 from kdcore.recipe import (
     FEWEST_SEEDS_FOR_A_VERDICT,
     Augmentation,
@@ -23,6 +23,7 @@ from kdcore.recipe import (
     Transfer,
     bounds,
 )
+from pages.parts.cards import ratio
 from pages.parts.services import runner
 from pages.parts.training_form import training_form
 from pages.parts.transfer_form import transfer_form
@@ -111,8 +112,8 @@ def _sizes(recipe: Recipe, task: TaskRecord) -> None:
     if teacher is None or student is None:
         return
     st.caption(
-        f"Teacher {teacher[0]:,} parameters, {teacher[1]:,} MACs; student {student[0]:,}, "
-        f"{student[1]:,}: 1/{teacher[0] / student[0]:.3g} and 1/{teacher[1] / student[1]:.3g}."
+        f"Teacher: {teacher[0]:,} parameters, {teacher[1]:,} MACs. Student: {student[0]:,} "
+        f"({ratio(student[0], teacher[0])}), {student[1]:,} MACs ({ratio(student[1], teacher[1])})."
     )
 
 
@@ -152,7 +153,12 @@ def preset_picker(catalogue: Catalogue) -> None:
     )
     chosen = st.session_state.get("form.preset")
     if chosen is not None:
-        st.caption(presets()[chosen].about)
+        st.session_state["form.began_with"] = chosen
+    # it stays when a setting is changed: nothing may jump from under the mouse
+    began_with = st.session_state.get("form.began_with")
+    if began_with is not None:
+        changed = "" if chosen else " :gray-badge[changed]"
+        st.caption(presets()[began_with].about + changed)
 
 
 def _matching_preset(catalogue: Catalogue) -> str | None:
@@ -275,6 +281,7 @@ def _options(
             chosen = _parsed(value[key], key) if widths else value[key]
             if shown(chosen) != shown(each.default) or key in value["given"]:
                 options[each.name] = chosen
+    settle(f"the {definition.title}", definition.knobs, options)  # refused here, not in a worker
     return options
 
 
@@ -288,7 +295,7 @@ def _training(value: dict[str, Any], group: str, catalogue: Catalogue) -> dict[s
 
 def _parsed(text: str, name: str) -> list[int]:
     try:
-        return [int(part) for part in text.replace("-", ",").split(",") if part.strip()]
+        return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         role, knob = name.split(".")[0], words(name.split(".")[-1])
         raise RecipeError(

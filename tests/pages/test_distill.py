@@ -1,7 +1,11 @@
 """The page Distill, from its first visit to every way a run can end."""
 
+import pytest
+
+from kdcore.errors import RunError
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress
+from kdcore.runs.runner import Runner
 
 PRESET = "assets/recipes/digits-few-labels.json"
 
@@ -232,3 +236,22 @@ def test_every_training_setting_reaches_the_recipe(open_app, store):
     assert (training.optimizer, training.schedule, training.warm_up) == ("sgd", "cosine", 50)
     assert (training.weight_decay, training.label_smoothing) == (5e-4, 0.1)
     assert (training.patience, recipe.teacher_labelled) == (5, 200)
+
+
+@pytest.mark.parametrize("widths", ["0", "-5", "99999", "1, 2, 3, 4, 5, 6, 7, 8, 9"])
+def test_widths_that_no_network_can_have_are_refused_before_a_run_is_made(open_app, widths):
+    app = open_app()
+    app.text_input(key="form.student.mlp.widths").set_value(widths).run()
+    assert "give up to 8 whole numbers from 1 to 4096" in app.error[0].value
+    assert app.button(key="distill").disabled
+
+
+def test_a_refused_run_says_why_and_stays_said(open_app, monkeypatch):
+    def refuse(self, recipe, name):
+        raise RunError("no Dask scheduler answers")
+
+    app = open_app()
+    monkeypatch.setattr(Runner, "submit", refuse)
+    app.button(key="distill").click().run()
+    assert [error.value for error in app.error] == ["no Dask scheduler answers"]
+    assert "run" not in app.query_params
