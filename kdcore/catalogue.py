@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
+from kdcore.fits import refusal
 from kdcore.knobs import Knob
 
 if TYPE_CHECKING:
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TaskRecord:
-    """A task: its sizes, shapes and words."""
+    """A task: its sizes, shapes and words, and the files that it must have under the data folder.
+
+    megabytes: what downloading them takes, about; 0 for a task that comes with the packages.
+    """
 
     name: str
     title: str
@@ -31,17 +35,24 @@ class TaskRecord:
     train: int
     validation: int
     test: int
+    files: tuple[str, ...] = ()
+    megabytes: float = 0.0
 
 
 @dataclass(frozen=True)
 class ArchitectureRecord:
-    """An architecture family and its options."""
+    """An architecture family, what input it takes, and its options."""
 
     name: str
     title: str
     kinds: tuple[str, ...]
+    smallest: int
     about: str
     knobs: tuple[Knob, ...]
+
+    def refuses(self, task: TaskRecord) -> str | None:
+        """Why this architecture cannot take a task's input, in a sentence; else None."""
+        return refusal(self.title, self.kinds, self.smallest, task.kind, task.input_shape)
 
 
 @dataclass(frozen=True)
@@ -97,7 +108,7 @@ def read_catalogue() -> Catalogue:
     return Catalogue(
         tasks=tuple(_task_record(tasks.get(name)) for name in tasks.names()),
         architectures=tuple(
-            ArchitectureRecord(a.name, a.title, a.kinds, a.about, a.knobs)
+            ArchitectureRecord(a.name, a.title, a.kinds, a.smallest, a.about, a.knobs)
             for a in map(models.get, models.names())
         ),
         methods=tuple(
@@ -108,7 +119,12 @@ def read_catalogue() -> Catalogue:
 
 
 def _task_record(task: Task) -> TaskRecord:
-    return TaskRecord(task.name, task.title, task.kind, task.about, **vars(task.facts))
+    return TaskRecord(
+        *(task.name, task.title, task.kind, task.about),
+        **vars(task.facts),
+        files=tuple(file.path for file in task.files),
+        megabytes=sum(file.megabytes for file in task.files),
+    )
 
 
 def _named(records: tuple[Record, ...], name: str) -> Record:

@@ -101,7 +101,7 @@ def loss_curves(points: pd.DataFrame, steps: int) -> go.Figure:
                     line={"color": look.colour, "dash": dashes.get(term, "solid"), "width": 2},
                     hovertemplate="%{y:.3g}",
                 )
-    figure.update_yaxes(type="log", tickformat="~g")
+    figure.update_yaxes(type="log", tickformat="~g", nticks=6)
     return _style(figure, "What is each loss term doing?", "loss (unweighted)", steps)
 
 
@@ -167,7 +167,7 @@ def compared_curves(curves: Sequence[tuple[str, pd.DataFrame]], steps: int) -> g
                 y=100 * line["mean"],
                 name=f"{name}: {look.short.lower()}",
                 line={"color": look.colour, "dash": dash, "width": 2},
-                opacity=1.0 if arm == "distilled" else 0.55,
+                opacity=1.0 if arm == "distilled" else 0.75,
                 hovertemplate="%{y:.1f} %",
             )
     figure.update_yaxes(ticksuffix=" %")
@@ -189,12 +189,12 @@ def _add_band(figure: go.Figure, line: pd.DataFrame, arm: ArmName) -> None:
     upper = 100 * (line["mean"] + line["sd"]).clip(upper=1)
     lower = 100 * (line["mean"] - line["sd"])
     red, green, blue = (int(look.colour[i : i + 2], 16) for i in (1, 3, 5))
-    edge = {"width": 0, "color": look.colour}
-    figure.add_scatter(x=line["step"], y=upper, line=edge, showlegend=False, hoverinfo="skip")
+    edge = {"mode": "lines", "line": {"width": 0, "color": look.colour}}
+    figure.add_scatter(x=line["step"], y=upper, **edge, showlegend=False, hoverinfo="skip")
     figure.add_scatter(
         x=line["step"],
         y=lower,
-        line=edge,
+        **edge,
         fill="tonexty",
         fillcolor=f"rgba({red},{green},{blue},0.18)",
         showlegend=False,

@@ -30,6 +30,10 @@ class StoreError(KdError):
     """The database cannot be reached, read or written."""
 
 
+class DataError(KdError, OSError):
+    """Data that cannot be had, or that is not what it should be."""
+
+
 class RunError(KdError):
     """A run that cannot be submitted, stopped, restarted or deleted as asked."""
 

@@ -12,6 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
 from typing import Any
 
 import numpy as np
@@ -20,22 +21,31 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from kdcore import tasks
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import latencies
 from kdcore.measure.size import macs, parameters
-from kdcore.recipe import Recipe, Training, content_hash
+from kdcore.recipe import Augmentation, Recipe, Training, content_hash
 from kdcore.result import ARMS, STUDENTS, Arm, ArmName, Event, Phase, Progress, Result
 from kdcore.setting import Setting, derive, make_visible
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
 from kdcore.tasks import Split
-from kdcore.train import teacher as answers
+from kdcore.tasks.download import fetch
 from kdcore.train.loop import Best, Loss, Report, accuracy, epochs, logits, share_correct, train
 from kdcore.train.objective import distillation_loss, hard_loss
+from kdcore.train.teacher import Answers, cached, rerun
+from kdcore.train.views import Batch, Views
 
 PROBE = 500
 """Test pictures kept with a run, to look at the three models' answers later."""
+
+FEW_SAMPLES = 8192
+"""Up to here a teacher answers for the whole pool at once; of more, only for what will be shown."""
+
+ESTIMATE_SECONDS = 0.5
+"""Before that, the first step's one-off costs would be taken for the pace."""
 
 PROGRESS_SECONDS = 0.2
 """Between two signs of progress where steps are slow: as soon as that, a run can be stopped."""
@@ -78,9 +88,18 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        yield from _fetched(recipe)
         yield from _Experiment(recipe, shelf).steps()
     finally:
         torch.set_num_threads(threads)
+
+
+def _fetched(recipe: Recipe) -> Iterator[Progress]:
+    """Download what the recipe's data sets lack."""
+    names = {recipe.task, recipe.transfer.source} - {"task", "noise"}
+    for task in map(tasks.get, sorted(names)):
+        for share in fetch(task.title, task.files, Settings.from_environment().data):
+            yield Progress("data", share, None)
 
 
 def check(recipe: Recipe) -> None:
@@ -106,12 +125,8 @@ class _Experiment:
         self.setting = Setting(recipe)
         data = self.setting.data
         self.splits = {
-            name: Split(data.normalise(split.images), split.labels)
-            for name, split in {
-                "train": data.train,
-                "validation": data.validation,
-                "test": data.test,
-            }.items()
+            name: Split(data.normalise(split.inputs), split.labels)
+            for name, split in {"validation": data.validation, "test": data.test}.items()
         }
         self.reused = True
         self.members: dict[ArmName, list[_Member]] = {arm: [] for arm in ARMS}
@@ -141,8 +156,9 @@ class _Experiment:
                 yield self._recalled(member)
                 continue
             self.reused = False
-            pool = torch.arange(len(self.splits["train"]))
-            loss = hard_loss(self.splits["train"])
+            views = self.setting.views(recipe.teacher_training.augmentation, seed)
+            loss = hard_loss(views, self.setting.data.train.labels, recipe.teacher_training)
+            pool = self.setting.teacher_samples(seed)
             member.reports = self._reports(member, pool, None, loss, recipe.teacher_training)
             yield from self._advance(
                 [member], recipe.teacher_training, "teacher", number, len(seeds)
@@ -150,7 +166,8 @@ class _Experiment:
             self.shelf.put_teacher(key, _pack(member))
 
     def _teacher_key(self, seed: int) -> str:
-        parts = self.recipe.model_dump(mode="json", include={"task", "teacher", "teacher_training"})
+        include = {"task", "teacher", "teacher_training", "teacher_labelled"}
+        parts = self.recipe.model_dump(mode="json", include=include)
         return content_hash({**parts, "seed": seed})
 
     def _recall(self, member: _Member, stored: bytes) -> None:
@@ -171,41 +188,75 @@ class _Experiment:
     # the students
 
     def _train_students(self) -> Iterator[Event | Progress]:
-        images = self.splits["train"].images
-        tables = [answers.cached(member.network, images) for member in self.members["teacher"]]
+        plain = self.setting.views(Augmentation(), seed=0)
+        tables = self._answers(plain)
         for number, seed in enumerate(self.recipe.seeds):
+            how = self.recipe.training.augmentation
+            views = self.setting.views(how, seed) if how.on else plain
             for arm in STUDENTS:
                 table = tables[number if len(tables) > 1 else 0]
-                self.members[arm].append(self._student(arm, seed, table))
+                self.members[arm].append(self._student(arm, seed, views, table))
         # all students a report at a time: control and distilled are drawn side by side, and a
         # band over the seeds stands from the first point on
         everyone = [member for arm in STUDENTS for member in self.members[arm]]
         yield from self._advance(everyone, self.recipe.training, "students")
 
-    def _student(self, arm: ArmName, seed: int, table: answers.Answers) -> _Member:
+    def _answers(self, plain: Views) -> list[Answers]:
+        """For each teacher, its answers to whatever its students will be shown."""
+        teachers = [member.network for member in self.members["teacher"]]
+        if self.recipe.training.augmentation.on:
+            return [rerun(teacher) for teacher in teachers]
+        wanted = torch.arange(len(plain))
+        if len(plain) > FEW_SAMPLES:
+            wanted = torch.cat([self._shown(seed) for seed in self.recipe.seeds]).unique()
+        return [cached(teacher, plain, wanted) for teacher in teachers]
+
+    def _shown(self, seed: int) -> Tensor:
+        """Indices of all samples on which this seed's student will ask the teacher."""
+        batches = self._batches(seed, *self._pools(seed), self.recipe.training)
+        size = self.recipe.training.batch_size
+        shown = [batch.indices[-size:] for batch in islice(batches, self.recipe.training.steps)]
+        indices: Tensor = torch.cat(shown).unique()
+        return indices
+
+    def _student(self, arm: ArmName, seed: int, views: Views, answers: Answers) -> _Member:
         network = self.setting.build(self.recipe.student, seed)
         member = _Member(arm, seed, network, iter(()), Best())
-        labelled, transfer = self.setting.transfer_set(seed)
-        train_split = self.splits["train"]
+        labelled, more = self._pools(seed)
+        labels = self.setting.student_labels(seed)
         if arm == "control":
-            loss, extra = hard_loss(train_split), None
+            loss, more = hard_loss(views, labels, self.recipe.training), None
         else:
-            visible = make_visible(labelled, len(train_split))
-            loss = distillation_loss(train_split, visible, table, self.setting.method, self.recipe)
-            extra = transfer if len(transfer) > len(labelled) else None
-        member.reports = self._reports(member, labelled, extra, loss, self.recipe.training)
+            visible = make_visible(labelled, len(views))
+            loss = distillation_loss(
+                views, labels, visible, answers, self.setting.method, self.recipe
+            )
+        member.reports = self._reports(member, labelled, more, loss, self.recipe.training)
         return member
 
+    def _pools(self, seed: int) -> tuple[Tensor, Tensor | None]:
+        """Indices of the labelled samples, and of the transfer set where that is more."""
+        labelled, transfer = self.setting.transfer_set(seed)
+        return labelled, transfer if len(transfer) > len(labelled) else None
+
     def _reports(
-        self, member: _Member, pool: Tensor, extra: Tensor | None, loss: Loss, training: Training
+        self, member: _Member, pool: Tensor, more: Tensor | None, loss: Loss, training: Training
     ) -> Iterator[Report | None]:
-        batches = epochs(pool, training.batch_size, derive(member.seed, "batches"))
-        if extra is not None:
-            more = epochs(extra, training.batch_size, derive(member.seed, "transfer batches"))
-            batches = (torch.cat(both) for both in zip(batches, more, strict=False))
+        batches = self._batches(member.seed, pool, more, training)
         return train(
             member.network, batches, loss, training, self.splits["validation"], member.best
         )
+
+    def _batches(
+        self, seed: int, pool: Tensor, more: Tensor | None, training: Training
+    ) -> Iterator[Batch]:
+        """Labelled batches; where there is more to ask the teacher, each with one of that."""
+        batches = epochs(pool, training.batch_size, derive(seed, "batches"))
+        if more is None:
+            return batches
+        others = epochs(more, training.batch_size, derive(seed, "transfer batches"))
+        both = zip(batches, others, strict=False)
+        return (Batch(*map(torch.cat, zip(one, other, strict=True))) for one, other in both)
 
     def _advance(
         self,
@@ -217,24 +268,25 @@ class _Experiment:
     ) -> Iterator[Event | Progress]:
         """Take all members through their steps together, telling of each report."""
         started = told = time.perf_counter()
-        rounds = zip(*(member.reports for member in members), strict=True)
+        rounds = zip_longest(*(member.reports for member in members))  # patience ends some early
         for step, reports in enumerate(rounds, 1):
             now = time.perf_counter()
             for member, report in zip(members, reports, strict=True):
                 if report is not None:
                     seconds = now - self.began
                     yield Event(member.arm, member.seed, report.step, report.metrics, seconds)
-            if reports[0] is not None or now - told > PROGRESS_SECONDS:
+            if any(reports) or now - told > PROGRESS_SECONDS:
                 told = now
                 share = step / training.steps
-                left = (now - started) * (1 / share - 1)
+                early = now - started < ESTIMATE_SECONDS and share < 0.1
+                left = None if early else (now - started) * (1 / share - 1)
                 yield Progress(phase, (part + share) / parts, left)
 
     # the verdict
 
     def _test_logits(self, arm: ArmName) -> list[tuple[Tensor, Tensor]]:
         """For each member: test logits after the last step, and of the best on validation."""
-        images = self.splits["test"].images
+        images = self.splits["test"].inputs
         pairs = []
         for member in self.members[arm]:
             last = logits(member.network, images)
@@ -250,6 +302,7 @@ class _Experiment:
         for arm, pairs in outputs.items():
             network = self.members[arm][0].network
             arms[arm] = Arm(
+                left_out=self._on_left_out([last for last, _ in pairs]),
                 accuracy=tuple(share_correct(last, labels) for last, _ in pairs),
                 best_on_validation=tuple(share_correct(best, labels) for _, best in pairs),
                 parameters=parameters(network),
@@ -266,6 +319,15 @@ class _Experiment:
             machine=_machine(),
         )
 
+    def _on_left_out(self, outputs: list[Tensor]) -> tuple[float, ...]:
+        """Each seed's accuracy on the test samples of the classes that the student never saw."""
+        left_out = self.recipe.transfer.left_out
+        if not left_out:
+            return ()
+        labels = self.splits["test"].labels
+        chosen = torch.isin(labels, torch.tensor(left_out))
+        return tuple(share_correct(each[chosen], labels[chosen]) for each in outputs)
+
     # what is kept and measured
 
     def _keep_logits(self, outputs: dict[ArmName, list[tuple[Tensor, Tensor]]]) -> dict[str, str]:
@@ -273,7 +335,7 @@ class _Experiment:
         test = self.setting.data.test
         arrays: dict[str, Any] = {
             "labels": test.labels[:PROBE].numpy(),
-            "images": test.images[:PROBE].numpy(),
+            "images": test.inputs[:PROBE].numpy(),
             "class_names": np.array(self.setting.data.class_names),
         }
         for arm, pairs in outputs.items():

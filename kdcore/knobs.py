@@ -39,12 +39,23 @@ class Widths:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """The values that there are, in the order in which a picker shows them."""
+
+    options: tuple[str | int | bool, ...]
+    help: str = ""
+
+
+Bounds = Range | Widths | Choice
+
+
+@dataclass(frozen=True)
 class Knob:
     """One parameter of a definition: its name, default and bounds."""
 
     name: str
     default: Any
-    bounds: Range | Widths
+    bounds: Bounds
 
 
 def knobs(function: Callable[..., object]) -> tuple[Knob, ...]:
@@ -52,7 +63,7 @@ def knobs(function: Callable[..., object]) -> tuple[Knob, ...]:
     hints = get_type_hints(function, include_extras=True)
     found = []
     for parameter in inspect.signature(function).parameters.values():
-        bounds = [a for a in get_args(hints.get(parameter.name)) if isinstance(a, Range | Widths)]
+        bounds = [a for a in get_args(hints.get(parameter.name)) if isinstance(a, Bounds)]
         if parameter.kind is parameter.KEYWORD_ONLY and bounds:
             found.append(Knob(parameter.name, parameter.default, bounds[0]))
     return tuple(found)
@@ -75,6 +86,8 @@ def settle(owner: str, known: tuple[Knob, ...], options: Mapping[str, object]) -
 def _checked(owner: str, knob: Knob, value: object) -> Any:
     if isinstance(knob.bounds, Widths):
         return _widths(owner, knob.name, knob.bounds, value)
+    if isinstance(knob.bounds, Choice):
+        return _chosen(owner, knob.name, knob.bounds, value)
     whole = isinstance(knob.default, int) and not isinstance(knob.default, bool)
     low, high = knob.bounds.low, knob.bounds.high
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
@@ -85,6 +98,14 @@ def _checked(owner: str, knob: Knob, value: object) -> Any:
     if whole and number != int(number):
         raise RecipeError(f"{owner}: {knob.name} is {value!r}; give a whole number")
     return int(number) if whole else float(number)
+
+
+def _chosen(owner: str, name: str, bounds: Choice, value: object) -> Any:
+    for option in bounds.options:
+        if option == value and isinstance(option, bool) == isinstance(value, bool):
+            return option
+    shown = ", ".join(str(option) for option in bounds.options)
+    raise RecipeError(f"{owner}: {name} is {value!r}; choose one of {shown}")
 
 
 def _widths(owner: str, name: str, bounds: Widths, value: object) -> tuple[int, ...]:

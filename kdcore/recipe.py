@@ -23,10 +23,11 @@ class _Part(BaseModel):
 
 
 class ModelChoice(_Part):
-    """An architecture by name, with its options."""
+    """An architecture by name, with its options; `weights` names a file that was brought along."""
 
     architecture: str = "mlp"
     options: dict[str, JsonValue] = {}
+    weights: str = ""
 
 
 class MethodChoice(_Part):
@@ -39,15 +40,62 @@ class MethodChoice(_Part):
 class Transfer(_Part):
     """What the student gets to see: labelled samples, and more whose labels are hidden from it.
 
-    The teacher answers for both; the control learns from the labelled ones alone.
+    The teacher answers for both; the control learns from the labelled ones alone. `left_out`
+    holds the numbers of classes of which the student sees no sample at all; `label_noise` is the
+    share of its labels that are wrong; `source` is where the unlabelled samples come from: the
+    task itself, another task, or random pixels.
     """
 
     labelled: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
     unlabelled: Annotated[int, Field(ge=0)] | Literal["rest"] = 0
+    left_out: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    label_noise: Annotated[
+        float,
+        Field(ge=0, le=1),
+        Range(0, 0.9, 0.05, "Share of the student's labels replaced by another class."),
+    ] = 0.0
+    source: str = "task"
+
+
+class Augmentation(_Part):
+    """How each view of a picture differs from the last; zero leaves a change out.
+
+    Views are drawn by seed, pass over the data and sample: both students of a seed see the same,
+    and the teacher answers for the very view that the student sees.
+    """
+
+    shift: Annotated[int, Field(ge=0, le=64), Range(0, 8, 1, "Pixels, any direction.")] = 0
+    rotation: Annotated[
+        float, Field(ge=0, le=180), Range(0, 45, 5, "Degrees, either direction.")
+    ] = 0.0
+    crop: Annotated[
+        float, Field(ge=0, lt=1), Range(0, 0.5, 0.05, "Largest share of a side that is cut away.")
+    ] = 0.0
+    flip: bool = False
+    cutout: Annotated[
+        float, Field(ge=0, lt=1), Range(0, 0.7, 0.1, "Side of the square blanked out, as a share.")
+    ] = 0.0
+    mixup: Annotated[
+        float, Field(ge=0, le=10), Range(0, 1, 0.1, "Blends two pictures; Beta(a, a) says how far.")
+    ] = 0.0
+    cutmix: Annotated[
+        float, Field(ge=0, le=10), Range(0, 1, 0.1, "Pastes a part of another picture; Beta(a, a).")
+    ] = 0.0
+
+    @model_validator(mode="after")
+    def _one_mix(self) -> Augmentation:
+        if self.mixup and self.cutmix:
+            raise ValueError("mixup and cutmix are both on; set one of them to 0")
+        return self
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is changed at all."""
+        return any(self.model_dump().values())
 
 
 class Training(_Part):
-    """How long and how fast one network is trained, with Adam."""
+    """How long and how fast one network is trained."""
 
     steps: Annotated[
         int,
@@ -62,8 +110,25 @@ class Training(_Part):
     learning_rate: Annotated[
         float,
         Field(gt=0, le=10),
-        Range(1e-4, 1e-1, None, "Adam's step size, the same for both students.", log=True),
+        Range(1e-4, 1e-1, None, "The optimizer's step size, the same for both students.", log=True),
     ] = 1e-2
+    optimizer: Literal["adam", "adamw", "sgd"] = "adam"
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    warm_up: Annotated[
+        int, Field(ge=0), Range(0, 500, 10, "Steps over which the learning rate rises from 0.")
+    ] = 0
+    weight_decay: Annotated[
+        float, Field(ge=0, le=1), Range(1e-5, 1e-1, None, "Pull on all weights.", log=True)
+    ] = 0.0
+    label_smoothing: Annotated[
+        float, Field(ge=0, lt=1), Range(0, 0.5, 0.05, "Share of a label spread over all classes.")
+    ] = 0.0
+    patience: Annotated[
+        int,
+        Field(ge=0),
+        Range(0, 20, 1, "Stop after so many of 40 reports without a better validation; 0: never."),
+    ] = 0
+    augmentation: Augmentation = Augmentation()
 
 
 class Recipe(_Part):
@@ -94,6 +159,7 @@ class Recipe(_Part):
     ] = 0.9
     hard_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.1
     teachers: Literal["one", "per seed"] = "one"
+    teacher_labelled: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
     teacher_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     seeds: Annotated[
         tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
@@ -127,9 +193,16 @@ class Recipe(_Part):
         seen = "all labels" if labels == "all" else f"{labels:,} labels"
         if self.transfer.unlabelled:
             seen += " + unlabelled"
-        learning = f"{self.method.name} T {self.temperature:g} α {self.soft_weight:g}"
+        if self.transfer.left_out:
+            seen += f", without {', '.join(map(str, self.transfer.left_out))}"
+        if self.transfer.label_noise:
+            seen += f", {self.transfer.label_noise:.0%} noise"
+        learning = self.method.name
+        if self.soft_weight:
+            learning += f" T {self.temperature:g} α {self.soft_weight:g}"
         steps = f"{self.training.steps:,} steps at {self.training.learning_rate:g}"
-        return f"{self.task}, {seen}, {_brief(self.student)}, {learning}, {steps}"
+        models = f"{_brief(self.teacher)} → {_brief(self.student)}"
+        return f"{self.task}, {seen}, {models}, {learning}, {steps}"
 
     def to_json(self) -> str:
         """Indented JSON that `from_json` reads back to an equal recipe."""
@@ -140,7 +213,7 @@ class Recipe(_Part):
         """Read a recipe. Raises RecipeError where the text is no JSON or no recipe."""
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise RecipeError(f"the recipe is not valid JSON: {error}") from None
         if not isinstance(values, dict):
             raise RecipeError('the recipe must be a JSON object, such as {"task": "digits"}')
@@ -187,14 +260,17 @@ def _sentence(error: ValidationError) -> str:
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             rule = first["msg"].replace("Input should be", "it must be")
             return f"{where} is {value!r}; {rule}"
-        case "int_parsing" if where.startswith("transfer."):
-            word = "all" if where.endswith(".labelled") else "rest"
+        case "int_parsing" if where in _COUNTS:
+            word = _COUNTS[where]
             return f'{where} is {value!r}; give a whole number, or "{word}"'
         case kind:
             said = first["msg"].replace("Input should", "it should")
             rule = _PLAIN_RULES.get(kind, said[0].lower() + said[1:])
             return f"{where} is {value!r}; {rule}"
 
+
+_COUNTS = {"transfer.labelled": "all", "transfer.unlabelled": "rest", "teacher_labelled": "all"}
+"""Fields that take a whole number or this word."""
 
 _PLAIN_RULES = {
     "model_type": "it should be an object with named fields",

@@ -16,7 +16,7 @@ ArmName = Literal["teacher", "control", "distilled"]
 ARMS: tuple[ArmName, ...] = ("teacher", "control", "distilled")
 STUDENTS: tuple[ArmName, ...] = ("control", "distilled")
 
-Phase = Literal["teacher", "students", "measuring"]
+Phase = Literal["data", "teacher", "students", "measuring"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class Arm:
     """One of the three models, over its seeds.
 
     accuracy: on the test split after the last step, in [0, 1]; best_on_validation: the test
-    accuracy of the weights that did best on the validation split. `onnx_bytes` and latency are
+    accuracy of the weights that did best on the validation split; left_out: the accuracy on the
+    classes that the student never saw, empty where there are none. `onnx_bytes` and latency are
     None until they are measured, on the first seed's model.
     """
 
@@ -66,6 +67,7 @@ class Arm:
     best_on_validation: tuple[float, ...]
     parameters: int
     macs: int
+    left_out: tuple[float, ...] = ()
     onnx_bytes: int | None = None
     latency_ms: float | None = None
     latency: tuple[Latency, ...] = ()

@@ -7,11 +7,14 @@ from zlib import crc32
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from kdcore import methods, models, tasks
 from kdcore.errors import RecipeError
-from kdcore.recipe import ModelChoice, Recipe
+from kdcore.methods import UNLABELLED
+from kdcore.recipe import Augmentation, ModelChoice, Recipe
 from kdcore.tasks import balanced_order
+from kdcore.train.views import Views
 
 
 class Setting:
@@ -24,36 +27,107 @@ class Setting:
         self.recipe = recipe
         self.method = methods.get(recipe.method.name)
         self.method.settle(recipe.method.options, recipe.temperature)
-        task = tasks.get(recipe.task)
-        for role, choice in (("teacher", recipe.teacher), ("student", recipe.student)):
-            kinds = models.get(choice.architecture).kinds
-            if task.kind not in kinds:
-                raise RecipeError(
-                    f"{role} {choice.architecture!r} takes {' or '.join(kinds)} input, "
-                    f"but task {recipe.task!r} gives {task.kind}"
-                )
-        self.data = task.load()
+        self.task = tasks.get(recipe.task)
+        self._check_models()
+        self._check_augmentation()
+        self.data = self.task.load()
         for choice in (recipe.teacher, recipe.student):
             self.build(choice, seed=0)
+        self.seen = self._seen_samples()
+        self.foreign = self._foreign_inputs()
         self.labelled, self.unlabelled = self._counts()
+        self.pool = self.data.train.inputs
+        if self.foreign is not None:
+            self.pool = torch.cat([self.pool, self.foreign])
+
+    # what fits
+
+    def _check_models(self) -> None:
+        shape = self.task.facts.input_shape
+        for role in ("teacher", "student"):
+            choice: ModelChoice = getattr(self.recipe, role)
+            reason = models.get(choice.architecture).refuses(self.task.kind, shape)
+            if reason is not None:
+                raise RecipeError(
+                    f"the {role} does not fit the task {self.recipe.task!r}: {reason}"
+                )
+
+    def _check_augmentation(self) -> None:
+        for role in ("teacher_training", "training"):
+            if getattr(self.recipe, role).augmentation.on and self.task.kind != "image":
+                raise RecipeError(
+                    f"{role}.augmentation changes pictures, but task {self.recipe.task!r} gives "
+                    f"{self.task.kind}s; leave all of it at 0"
+                )
+
+    def _seen_samples(self) -> Tensor:
+        """Indices of the training samples whose class the student may see."""
+        left_out = self.recipe.transfer.left_out
+        names = self.data.class_names
+        for number in left_out:
+            if number >= len(names):
+                raise RecipeError(
+                    f"transfer.left_out names class {number}, but the classes are numbered from 0 "
+                    f"to {len(names) - 1}: {', '.join(names[:20])}"
+                )
+        if len(set(left_out)) > len(names) - 2:
+            raise RecipeError(
+                f"transfer.left_out leaves {len(names) - len(set(left_out))} of {len(names)} "
+                "classes; the student needs at least two"
+            )
+        labels = self.data.train.labels
+        return (~torch.isin(labels, torch.tensor(left_out, dtype=torch.int64))).nonzero().squeeze(1)
 
     def _counts(self) -> tuple[int, int]:
-        available = len(self.data.train)
+        available = len(self.seen)
         transfer = self.recipe.transfer
+        where = f"{self.recipe.task!r}" + (
+            " without the classes left out" * bool(transfer.left_out)
+        )
         labelled = available if transfer.labelled == "all" else transfer.labelled
         if labelled > available:
             raise RecipeError(
-                f"transfer.labelled is {labelled:,}, but {self.recipe.task!r} has {available:,} "
+                f"transfer.labelled is {labelled:,}, but {where} has {available:,} "
                 f'training samples; choose up to {available:,}, or "all"'
             )
-        rest = available - labelled
+        rest = available - labelled if self.foreign is None else len(self.foreign)
         unlabelled = rest if transfer.unlabelled == "rest" else transfer.unlabelled
         if unlabelled > rest:
+            beside = f"besides the {labelled:,} labelled samples " * (self.foreign is None)
             raise RecipeError(
-                f"transfer.unlabelled is {unlabelled:,}, but besides the {labelled:,} labelled "
-                f'samples only {rest:,} are left; choose up to {rest:,}, or "rest"'
+                f"transfer.unlabelled is {unlabelled:,}, but {beside}only {rest:,} are left; "
+                f'choose up to {rest:,}, or "rest"'
+            )
+        count = self.recipe.teacher_labelled
+        if count != "all" and count > len(self.data.train):
+            raise RecipeError(
+                f"teacher_labelled is {count:,}, but {self.recipe.task!r} has "
+                f'{len(self.data.train):,} training samples; choose fewer, or "all"'
             )
         return labelled, unlabelled
+
+    def _foreign_inputs(self) -> Tensor | None:
+        """Samples from elsewhere, in the shape of this task's, or None."""
+        source = self.recipe.transfer.source
+        if source == "task":
+            return None
+        own = self.data.train.inputs
+        if source == "noise":
+            generator = torch.Generator().manual_seed(derive(0, "noise"))
+            uniform = torch.rand(own.shape, generator=generator)
+            if own.dtype == torch.uint8:
+                return (256 * uniform).to(torch.uint8)
+            low, high = own.min(0).values, own.max(0).values
+            return low + (high - low) * uniform
+        other = tasks.get(source)
+        if (other.kind, self.task.kind) != ("image", "image"):
+            raise RecipeError(
+                f"transfer.source {source!r} gives {other.kind}s, but task {self.recipe.task!r} "
+                f'gives {self.task.kind}s; choose another picture task, "noise" or "task"'
+            )
+        return reshaped(other.load().train.inputs, self.data.input_shape)
+
+    # what is built from it
 
     def build(self, choice: ModelChoice, seed: int) -> nn.Module:
         """A fresh network of the recipe's choice for the task's shapes, weights from the seed."""
@@ -62,14 +136,62 @@ class Setting:
         weights_seed = derive(seed, "weights")
         return architecture.build(self.data.input_shape, classes, choice.options, weights_seed)
 
+    def views(self, how: Augmentation, seed: int) -> Views:
+        """The whole pool, the task's training samples first, as a network of that seed sees it."""
+        return Views(self.data, self.pool, how, derive(seed, "views"))
+
+    def teacher_samples(self, seed: int) -> Tensor:
+        """Indices of the samples that a teacher learns from: for a student's seed, the very
+        labelled samples that the student sees, as far as both see as many.
+        """
+        labels = self.data.train.labels
+        if self.recipe.teacher_labelled == "all":
+            return torch.arange(len(labels))
+        return balanced_order(labels, derive(seed, "labelled"))[: self.recipe.teacher_labelled]
+
+    def student_labels(self, seed: int) -> Tensor:
+        """The labels (N,) of the whole pool as this seed's student is told them, noise included."""
+        labels = self.data.train.labels
+        noise = self.recipe.transfer.label_noise
+        if noise:
+            generator = torch.Generator().manual_seed(derive(seed, "label noise"))
+            kinds = labels[self.seen].unique()
+            wrong = torch.rand(len(labels), generator=generator) < noise
+            turn = torch.randint(1, len(kinds), (len(labels),), generator=generator)
+            # any other class that the student knows, each as likely
+            others = kinds[(torch.searchsorted(kinds, labels) + turn) % len(kinds)]
+            labels = torch.where(wrong, others, labels)
+        foreign = 0 if self.foreign is None else len(self.foreign)
+        return torch.cat([labels, torch.full((foreign,), UNLABELLED)])
+
     def transfer_set(self, seed: int) -> tuple[Tensor, Tensor]:
         """Indices of this seed's labelled samples, and of all its transfer samples.
 
         Both are prefixes of one class-balanced order: more labels keep the ones there were.
         """
-        labels = self.data.train.labels
-        order = balanced_order(labels, derive(seed, "labelled"))
-        return order[: self.labelled], order[: self.labelled + self.unlabelled]
+        labels = self.data.train.labels[self.seen]
+        order = self.seen[balanced_order(labels, derive(seed, "labelled"))]
+        labelled = order[: self.labelled]
+        if self.foreign is None:
+            return labelled, order[: self.labelled + self.unlabelled]
+        generator = torch.Generator().manual_seed(derive(seed, "foreign"))
+        strangers = torch.randperm(len(self.foreign), generator=generator)[: self.unlabelled]
+        return labelled, torch.cat([labelled, strangers + len(self.data.train)])
+
+
+def reshaped(pictures: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """uint8 pictures (N, C, H, W) resized, and made grey or coloured, to (N, *shape)."""
+    channels, *sides = shape
+    if pictures.shape[1] != channels:
+        grey = pictures.float().mean(1, keepdim=True).round().to(torch.uint8)
+        pictures = grey.expand(-1, channels, -1, -1)
+    if list(pictures.shape[2:]) == sides:
+        return pictures
+    parts = [
+        F.interpolate(part.float(), sides, mode="bilinear", align_corners=False, antialias=True)
+        for part in pictures.split(4096)
+    ]
+    return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
 
 
 def derive(seed: int, purpose: str) -> int:

@@ -9,7 +9,7 @@ from kdcore.result import ARMS
 from kdcore.runs.store import Run
 from kdcore.statistics import signed
 from pages.parts.cards import accuracy_text
-from pages.parts.services import store
+from pages.parts.services import run_label, store
 
 FEWEST, MOST = 2, 4
 
@@ -59,7 +59,7 @@ def labelled(runs: list[Run]) -> list[tuple[str, Run]]:
 
 def pick() -> list[str]:
     """Let the visitor choose finished runs; starts from the ones in the address."""
-    done = {run.id: run.name for run in store().find(states=["done"])}
+    done = {run.id: run_label(run) for run in store().find(states=["done"])}
     wanted = [each for each in st.query_params.get("runs", "").split(",") if each in done]
     chosen = st.multiselect(
         "Runs to lay side by side",
@@ -85,7 +85,7 @@ def page() -> None:
         raise RunError("these runs have no result to compare; choose finished ones")
     for letter, run in labelled(runs):
         st.page_link(
-            "pages/distill.py", label=f"**{letter}** {run.name}", query_params={"run": run.id}
+            "pages/distill.py", label=f"**{letter}** {run_label(run)}", query_params={"run": run.id}
         )
     st.subheader("What was set differently?", anchor=False)
     changes = differing(runs)

@@ -1,24 +1,30 @@
 """Distill: choose, press, watch, read."""
 
+from contextlib import suppress
+
 import streamlit as st
 
 from kdcore import charts
-from kdcore.errors import KdError
+from kdcore.errors import RunError
 from kdcore.recipe import Recipe
+from pages.parts.bring_into_view import bring_into_view
 from pages.parts.recipe_form import fill, is_filled, name_for, preset_picker, recipe_form
 from pages.parts.run_view import show_run
-from pages.parts.services import catalogue, plainly, runner, store
+from pages.parts.services import catalogue, plainly, run_label, runner, store
 
 OPEN_RECIPE = "open_recipe"
 """Session key under which another page hands over the recipe to start from."""
 
+JUST_LAUNCHED = "just_launched"
+"""Session key of the run that this visitor has started and not seen yet."""
+
 
 def launch(recipe: Recipe) -> None:
     """Submit the recipe, and make its run the one this page shows."""
-    try:
-        st.query_params["run"] = runner().submit(recipe, name_for(recipe)).id
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
+    run = runner().submit(recipe, name_for(recipe))
+    st.query_params["run"] = run.id
+    st.session_state[JUST_LAUNCHED] = run.id
+    st.rerun()
 
 
 @st.fragment
@@ -38,8 +44,8 @@ def controls() -> None:
         key="distill",
     )
     if pressed and recipe is not None:
-        launch(recipe)
-        st.rerun()
+        with place:
+            plainly(launch)(recipe)
 
 
 def welcome() -> None:
@@ -50,7 +56,7 @@ def welcome() -> None:
         "the labels alone, once with the teacher's help. You watch both learn, and in a few "
         "seconds read which one is better, by how much, and whether that could be luck.\n\n"
         "Everything is measured here and now. Distillation does not always help: try the preset "
-        "**All labels**, or **Too cold**, where it loses."
+        "**All labels**, or **Learns too slowly**, where it loses."
     )
     # drawn already now, so that the browser has the chart library when the first point comes
     st.plotly_chart(
@@ -61,7 +67,7 @@ def welcome() -> None:
     for run in store().find(limit=3):
         st.page_link(
             "pages/distill.py",
-            label=f"{run.name} ({run.state})",
+            label=f"{run_label(run)} ({run.state})",
             icon=":material/history:",
             query_params={"run": run.id},
         )
@@ -72,8 +78,10 @@ def outcome() -> None:
     run_id = st.query_params.get("run")
     if run_id is None:
         welcome()
-    else:
-        show_run(store().get(run_id))
+        return
+    if st.session_state.pop(JUST_LAUNCHED, None) == run_id:
+        bring_into_view(key=f"view.{run_id}")
+    show_run(store().get(run_id))
 
 
 @plainly
@@ -84,7 +92,8 @@ def prepare() -> None:
     if handed_over is not None:
         fill(Recipe.from_json(handed_over))
     elif run_id is not None and not is_filled():
-        fill(store().get(run_id).recipe)
+        with suppress(RunError):  # said where the run would be shown
+            fill(store().get(run_id).recipe)
 
 
 prepare()

@@ -10,12 +10,27 @@ from kdcore.runs.store import STATES, Run
 from kdcore.statistics import signed
 from pages.parts.cards import accuracy_text
 from pages.parts.run_view import recipe_download
-from pages.parts.services import plainly, runner, store
+from pages.parts.services import plainly, run_label, runner, store
 
 MOST = 4
 """So many runs can be laid side by side."""
 
 REFRESH_SECONDS = 2.0
+
+
+TICKED = "runs.ticked"
+"""Session key of the list in which a row is ticked."""
+
+
+def kept_in_place(runs: list[Run]) -> list[Run]:
+    """While a row is ticked the list stays as it is, so that what is being typed is not lost."""
+    ids = st.session_state.get(TICKED, [])
+    found = {run.id: run for run in runs}
+    if not ids or not all(run_id in found for run_id in ids):
+        return runs
+    if len(runs) > len(ids):
+        st.caption(f"{len(runs) - len(ids)} more since then; untick all rows to see them.")
+    return [found[run_id] for run_id in ids]
 
 
 def table(runs: list[Run]) -> pd.DataFrame:
@@ -26,9 +41,9 @@ def table(runs: list[Run]) -> pd.DataFrame:
 def _row(run: Run) -> dict[str, object]:
     result = run.result
     return {
-        "Name": run.name,
         "State": run.state,
         "Verdict": result.verdict if result else "",
+        "Name": run.name,
         "Difference": f"{signed(result.difference.mean)} points" if result else "",
         "Labels alone": accuracy_text(result.arms["control"].accuracy) if result else "",
         "Distilled": accuracy_text(result.arms["distilled"].accuracy) if result else "",
@@ -52,12 +67,12 @@ def filtered() -> list[Run]:
     )
 
 
-@st.dialog("Delete these runs?")
+@st.dialog("Delete for good?")
 def confirm_delete(runs: list[Run]) -> None:
     """Ask once more; deleting cannot be taken back."""
     for run in runs:
-        st.markdown(f"- {run.name}")
-    st.markdown("Their curves, results and models go with them. This cannot be undone.")
+        st.markdown(f"- {run_label(run)}")
+    st.markdown("Curves, results and models go with it. This cannot be undone.")
     if st.button("Delete for good", type="primary", icon=":material/delete:"):
         try:
             for run in runs:
@@ -118,7 +133,12 @@ def actions(chosen: list[Run]) -> None:
         ):
             ids = ",".join(run.id for run in chosen)
             st.switch_page("pages/compare.py", query_params={"runs": ids})
-        if st.button("Delete", icon=":material/delete:"):
+        if st.button(
+            "Delete",
+            icon=":material/delete:",
+            disabled=any(not run.ended for run in chosen),
+            help="A run under way is cancelled first.",
+        ):
             confirm_delete(chosen)
     if len(chosen) > 1 and not comparable:
         st.caption(f"Two to {MOST} finished runs can be laid side by side.")
@@ -132,7 +152,7 @@ def page() -> None:
         st.info("No runs yet. Press Distill on the first page, and yours will be listed here.")
         st.page_link("pages/distill.py", label="Go to Distill", icon=":material/experiment:")
         return
-    runs = filtered()
+    runs = kept_in_place(filtered())
     if not runs:
         st.info("No run matches. Clear the filter to see all of them.")
         return
@@ -144,13 +164,15 @@ def page() -> None:
         # another list is another table: ticks are by row, and must not move to other runs
         key=f"runs.table.{'.'.join(run.id for run in runs)}",
         column_config={
-            "Name": st.column_config.TextColumn(width="large"),
+            "Name": st.column_config.TextColumn(width="medium"),
+            "Verdict": st.column_config.TextColumn(width=150),
             "Tags": st.column_config.ListColumn(),
             "Created": st.column_config.DatetimeColumn(format="D MMM, HH:mm"),
         },
         alt="All runs with their verdicts and accuracies.",
     )
     chosen = [runs[row] for row in picked.selection.rows if row < len(runs)]
+    st.session_state[TICKED] = [run.id for run in runs] if chosen else []
     if chosen:
         actions(chosen)
     else:

@@ -13,9 +13,21 @@ PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
 
 # from the ground up: a room imports from its own and from those before it
 ROOMS = [
-    {"errors", "code", "knobs", "registry", "recipe", "settings", "shelf", "statistics", "result"},
+    {
+        "errors",
+        "code",
+        "fits",
+        "knobs",
+        "registry",
+        "recipe",
+        "settings",
+        "shelf",
+        "statistics",
+        "result",
+    },
     {"tasks", "models", "methods"},
-    {"setting", "train", "measure", "compress", "catalogue"},
+    {"train", "measure", "compress", "catalogue"},
+    {"setting"},
     {"experiment"},
     {"runs"},
     {"charts", "cli", "__main__"},
@@ -23,9 +35,10 @@ ROOMS = [
 APART = {"tasks", "models", "methods"}
 
 TORCH_FREE = [
-    *("kdcore", "kdcore.recipe", "kdcore.statistics", "kdcore.result", "kdcore.settings"),
-    *("kdcore.shelf", "kdcore.catalogue", "kdcore.charts", "kdcore.cli", "kdcore.runs.store"),
-    *("kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster", "kdcore.runs.preload"),
+    *("kdcore", "kdcore.fits", "kdcore.recipe", "kdcore.statistics", "kdcore.result"),
+    *("kdcore.settings", "kdcore.shelf", "kdcore.catalogue", "kdcore.charts", "kdcore.cli"),
+    *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),
+    "kdcore.runs.preload",
 ]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 import pytest
 
 from kdcore import RecipeError
-from kdcore.knobs import Knob, Range, Widths, knobs, settle
+from kdcore.knobs import Choice, Knob, Range, Widths, knobs, settle
 
 
 def definition(
@@ -107,3 +107,19 @@ def test_a_width_that_is_no_whole_number_in_bounds_is_named(width):
     with pytest.raises(RecipeError) as caught:
         settled(widths=[8, width])
     assert f"widths holds {width!r}; give up to 3 whole numbers" in str(caught.value)
+
+
+def chosen(value, *options):
+    return settle("it", (Knob("pick", options[0], Choice(options)),), {"pick": value})["pick"]
+
+
+@pytest.mark.parametrize("value", ["auto", 1, True])
+def test_an_option_of_a_choice_is_kept_as_it_is(value):
+    assert chosen(value, "auto", True, 1) is value
+
+
+@pytest.mark.parametrize("value", ["Auto", 2, None, [1], True, 0.5])
+def test_what_is_no_option_of_a_choice_is_refused_with_the_options(value):
+    with pytest.raises(RecipeError) as caught:
+        chosen(value, "auto", 1)
+    assert str(caught.value) == f"it: pick is {value!r}; choose one of auto, 1"

@@ -9,13 +9,12 @@ from torch import nn
 from kdcore import methods
 from kdcore.methods import UNLABELLED, Method, Signals
 from kdcore.recipe import Recipe, Training
-from kdcore.tasks import Split
-from kdcore.train.objective import distillation_loss, hard_loss
+from kdcore.train.objective import cross_entropy, distillation_loss, hard_loss
+from kdcore.train.views import Batch, View
 
 # four samples that a linear network maps to their own two numbers as logits
-TRAIN = Split(
-    torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 1, 1, 0])
-)
+SAMPLES = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 0.0]])
+LABELS = torch.tensor([0, 1, 1, 0])
 TEACHER = torch.tensor([[2.0, 0.0], [0.0, 4.0], [0.0, 4.0], [8.0, 0.0]])
 
 
@@ -25,19 +24,28 @@ def same() -> nn.Linear:
     return network
 
 
-def answers(indices):
+def views(batch, size):
+    return View(SAMPLES[batch.indices])
+
+
+def batch(*indices):
+    return Batch(torch.tensor(indices), torch.zeros(len(indices), dtype=torch.int64))
+
+
+def answers(indices, inputs):
+    assert torch.equal(inputs, SAMPLES[indices])
     return TEACHER[indices]
 
 
 def visible(*shown):
-    return torch.tensor([index in shown for index in range(len(TRAIN))])
+    return torch.tensor([index in shown for index in range(4)])
 
 
 def recipe(**values):
     return Recipe(training=Training(batch_size=2), **values)
 
 
-def cross_entropy(logits, label):
+def cross_entropy_by_hand(logits, label):
     return math.log(sum(math.exp(x) for x in logits)) - logits[label]
 
 
@@ -49,22 +57,23 @@ def kl(teacher, student, t):
 
 
 def test_hard_labels_alone_are_the_mean_cross_entropy():
-    total, terms = hard_loss(TRAIN)(same(), torch.tensor([0, 2]))
-    expected = (cross_entropy([1, 0], 0) + cross_entropy([3, 0], 1)) / 2
+    total, terms = hard_loss(views, LABELS, Training(batch_size=2))(same(), batch(0, 2))
+    expected = (cross_entropy_by_hand([1, 0], 0) + cross_entropy_by_hand([3, 0], 1)) / 2
     assert total.item() == pytest.approx(expected)
     assert list(terms) == ["hard"]
 
 
 def test_the_loss_is_the_weighted_sum_of_its_terms_worked_by_hand():
     loss = distillation_loss(
-        TRAIN,
+        views,
+        LABELS,
         visible(0, 2),
         answers,
         methods.get("kd"),
         recipe(temperature=2, soft_weight=0.75, hard_weight=0.5),
     )
-    total, terms = loss(same(), torch.tensor([0, 2]))
-    hard = (cross_entropy([1, 0], 0) + cross_entropy([3, 0], 1)) / 2
+    total, terms = loss(same(), batch(0, 2))
+    hard = (cross_entropy_by_hand([1, 0], 0) + cross_entropy_by_hand([3, 0], 1)) / 2
     soft = 4 * (kl([2, 0], [1, 0], 2) + kl([0, 4], [3, 0], 2)) / 2
     assert terms["hard"].item() == pytest.approx(hard)
     assert terms["soft"].item() == pytest.approx(soft)
@@ -74,9 +83,9 @@ def test_the_loss_is_the_weighted_sum_of_its_terms_worked_by_hand():
 def test_labels_teach_on_the_first_half_and_the_teacher_on_the_second():
     kd = methods.get("kd")
     options = recipe(temperature=1)
-    loss = distillation_loss(TRAIN, visible(0, 1), answers, kd, options)
-    _, terms = loss(same(), torch.tensor([0, 1, 2, 3]))
-    hard = (cross_entropy([1, 0], 0) + cross_entropy([0, 2], 1)) / 2
+    loss = distillation_loss(views, LABELS, visible(0, 1), answers, kd, options)
+    _, terms = loss(same(), batch(0, 1, 2, 3))
+    hard = (cross_entropy_by_hand([1, 0], 0) + cross_entropy_by_hand([0, 2], 1)) / 2
     soft = (kl([0, 4], [3, 0], 1) + kl([8, 0], [0, 0], 1)) / 2
     assert terms["hard"].item() == pytest.approx(hard)
     assert terms["soft"].item() == pytest.approx(soft)
@@ -90,8 +99,8 @@ def test_a_hidden_label_never_reaches_the_method():
         return {"nothing": student.logits.sum() * 0}
 
     method = Method("spy", "", "", "", "", (), spy)
-    distillation_loss(TRAIN, visible(0, 1), answers, method, recipe())(
-        same(), torch.tensor([0, 1, 1, 3])
+    distillation_loss(views, LABELS, visible(0, 1), answers, method, recipe())(
+        same(), batch(0, 1, 1, 3)
     )
     assert seen == {"labels": [1, UNLABELLED], "indices": [1, 3]}
 
@@ -100,8 +109,26 @@ def test_a_weight_of_zero_takes_its_term_out_of_the_gradient():
     hard_only = recipe(soft_weight=0, hard_weight=1)
     student, control = same(), same()
     kd = methods.get("kd")
-    distillation_loss(TRAIN, visible(0, 1), answers, kd, hard_only)(student, torch.tensor([0, 1]))[
+    distillation_loss(views, LABELS, visible(0, 1), answers, kd, hard_only)(student, batch(0, 1))[
         0
     ].backward()
-    hard_loss(TRAIN)(control, torch.tensor([0, 1]))[0].backward()
+    hard_loss(views, LABELS, Training(batch_size=2))(control, batch(0, 1))[0].backward()
     assert torch.equal(student.weight.grad, control.weight.grad)
+
+
+def test_smoothing_spreads_a_share_of_the_label_over_all_classes():
+    outputs = torch.tensor([[1.0, 0.0]])
+    smooth = cross_entropy(
+        outputs, torch.tensor([0]), View(outputs), Training(label_smoothing=0.2)
+    ).item()
+    parts = cross_entropy_by_hand([1, 0], 0), cross_entropy_by_hand([1, 0], 1)
+    assert smooth == pytest.approx(0.9 * parts[0] + 0.1 * parts[1])
+
+
+def test_a_mixed_samples_two_labels_count_by_its_shares():
+    outputs, labels = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([0, 1])
+    view = View(outputs, torch.tensor([1, 0]), torch.tensor([0.7, 0.4]))
+    mixed = cross_entropy(outputs, labels, view, Training()).item()
+    first = 0.7 * cross_entropy_by_hand([1, 0], 0) + 0.3 * cross_entropy_by_hand([1, 0], 1)
+    second = 0.4 * cross_entropy_by_hand([0, 2], 1) + 0.6 * cross_entropy_by_hand([0, 2], 0)
+    assert mixed == pytest.approx((first + second) / 2)

@@ -27,6 +27,7 @@ OTHER_VALUES = {
     "soft_weight": 9,
     "hard_weight": 9,
     "teachers": "per seed",
+    "teacher_labelled": 9,
     "teacher_seed": 9,
     "seeds": (9,),
 }
@@ -193,7 +194,7 @@ def test_presets_differ_in_more_than_words():
 def test_the_summary_tells_recipes_apart_in_a_line():
     recipe = Recipe(transfer=Transfer(labelled=1000, unlabelled="rest"), training=Training(steps=9))
     assert recipe.summary == (
-        "digits, 1,000 labels + unlabelled, mlp-16, kd T 4 α 0.9, 9 steps at 0.01"
+        "digits, 1,000 labels + unlabelled, mlp-256-256 → mlp-16, kd T 4 α 0.9, 9 steps at 0.01"
     )
 
 

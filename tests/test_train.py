@@ -8,10 +8,12 @@ from torch import nn
 
 from kdcore import methods
 from kdcore.recipe import Recipe, Training
-from kdcore.tasks import Split
+from kdcore.tasks import Data, Split
 from kdcore.train import teacher as answers
 from kdcore.train.loop import Best, accuracy, epochs, logits, share_correct, train
 from kdcore.train.objective import distillation_loss, hard_loss
+from kdcore.train.optim import learning_rate, optimizer_for
+from kdcore.train.views import Views
 
 
 def split(count: int, seed: int = 0) -> Split:
@@ -39,11 +41,13 @@ def weights(module: nn.Module) -> torch.Tensor:
 
 DATA, VALIDATION = split(50), split(20, seed=1)
 POOL = torch.arange(50)
+VIEWS = Views(Data(("a", "b", "c"), DATA, VALIDATION, VALIDATION), DATA.inputs)
+HARD = hard_loss(VIEWS, DATA.labels, Training(batch_size=10))
 
 
-def stepwise(module, steps=20, best=None, loss=None, learning_rate=1e-2):
-    training = Training(steps=steps, batch_size=10, learning_rate=learning_rate)
-    return train(module, epochs(POOL, 10, 0), loss or hard_loss(DATA), training, VALIDATION, best)
+def stepwise(module, steps=20, best=None, loss=None, learning_rate=1e-2, **training):
+    training = Training(steps=steps, batch_size=10, learning_rate=learning_rate, **training)
+    return train(module, epochs(POOL, 10, 0), loss or HARD, training, VALIDATION, best)
 
 
 def reports(*arguments, **options):
@@ -53,22 +57,27 @@ def reports(*arguments, **options):
 def test_a_cached_teacher_gives_the_same_student_as_a_teacher_run_every_step():
     recipe = Recipe(training=Training(batch_size=10))
     students = []
-    for source in (answers.cached, answers.rerun):
+    for source in (cached, answers.rerun):
         student = network(1)
-        table = source(restless(), DATA.images)
+        table = source(restless())
         everything = torch.ones(50, dtype=torch.bool)
-        loss = distillation_loss(DATA, everything, table, methods.get("kd"), recipe)
+        kd = methods.get("kd")
+        loss = distillation_loss(VIEWS, DATA.labels, everything, table, kd, recipe)
         list(reports(student, loss=loss))
         students.append(weights(student))
     torch.testing.assert_close(*students)
 
 
-@pytest.mark.parametrize("source", [answers.cached, answers.rerun])
+def cached(teacher):
+    return answers.cached(teacher, VIEWS, POOL)
+
+
+@pytest.mark.parametrize("source", [cached, answers.rerun])
 def test_the_teacher_answers_in_eval_mode_and_never_learns(source):
     teacher = restless()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    table = source(teacher, DATA.images)
-    first, second = table(POOL), table(POOL)
+    table = source(teacher)
+    first, second = table(POOL, VIEWS.plain(POOL)), table(POOL, VIEWS.plain(POOL))
     assert torch.equal(first, second)
     assert not first.requires_grad
     assert all(torch.equal(before[name], value) for name, value in teacher.state_dict().items())
@@ -76,9 +85,16 @@ def test_the_teacher_answers_in_eval_mode_and_never_learns(source):
 
 def test_answers_are_looked_up_by_sample_and_not_by_place_in_the_batch():
     teacher = network()
-    table = answers.cached(teacher, DATA.images)
+    table = cached(teacher)
     order = torch.tensor([7, 3, 7])
-    torch.testing.assert_close(table(order), logits(teacher, DATA.images[order]))
+    shown = VIEWS.plain(order)
+    torch.testing.assert_close(table(order, shown), logits(teacher, shown))
+
+
+def test_a_sample_that_was_not_asked_for_has_no_answer():
+    table = answers.cached(network(), VIEWS, torch.tensor([3, 7]))
+    given = table(torch.tensor([3, 4]), VIEWS.plain(torch.tensor([3, 4])))
+    assert given.isnan().any(1).tolist() == [False, True]
 
 
 @pytest.mark.parametrize(("steps", "expected"), [(1, 1), (20, 20), (40, 40), (400, 40), (410, 41)])
@@ -92,9 +108,9 @@ def test_a_run_reports_some_forty_times_and_after_its_last_step(steps, expected)
 def test_a_term_is_the_mean_over_the_steps_since_the_last_report():
     values = iter(range(1, 81))
 
-    def loss(module, indices):
+    def loss(module, batch):
         value = next(values)
-        return module(DATA.images[indices]).sum() * 0, {"count": torch.tensor(float(value))}
+        return module(DATA.inputs[batch.indices]).sum() * 0, {"count": torch.tensor(float(value))}
 
     told = [report.metrics["count"] for report in reports(network(), 80, loss=loss)]
     assert told[:3] == [1.5, 3.5, 5.5]
@@ -103,9 +119,9 @@ def test_a_term_is_the_mean_over_the_steps_since_the_last_report():
 def test_the_network_is_in_train_mode_at_every_step_though_it_is_evaluated_between():
     modes = []
 
-    def loss(module, indices):
+    def loss(module, batch):
         modes.append(module.training)
-        return hard_loss(DATA)(module, indices)
+        return HARD(module, batch)
 
     list(reports(restless(), loss=loss))
     assert modes == [True] * 20
@@ -158,8 +174,8 @@ def test_the_best_is_taken_at_reports():
 
 def test_logits_in_parts_are_the_logits_at_once():
     module = restless()
-    parts = logits(module, DATA.images, batch_size=7)
-    torch.testing.assert_close(parts, logits(module, DATA.images))
+    parts = logits(module, DATA.inputs, batch_size=7)
+    torch.testing.assert_close(parts, logits(module, DATA.inputs))
 
 
 def test_accuracy_counts_where_the_highest_logit_is_the_labels():
@@ -173,19 +189,81 @@ def test_each_pass_over_the_pool_sees_every_sample_once():
     pool = torch.tensor([4, 8, 15, 16, 23, 42])
     batches = list(itertools.islice(epochs(pool, 2, seed=0), 6))
     for start in (0, 3):
-        assert sorted(torch.cat(batches[start : start + 3]).tolist()) == pool.tolist()
+        drawn = batches[start : start + 3]
+        assert sorted(torch.cat([batch.indices for batch in drawn]).tolist()) == pool.tolist()
+        assert {number for batch in drawn for number in batch.passes.tolist()} == {start // 3}
 
 
 def test_a_pool_smaller_than_a_batch_still_fills_it():
     batch = next(epochs(torch.tensor([5, 6, 7]), 8, seed=0))
-    assert len(batch) == 8
-    assert sorted(batch[:3].tolist()) == [5, 6, 7]
-    assert sorted(batch[3:6].tolist()) == [5, 6, 7]
+    assert len(batch.indices) == 8
+    assert sorted(batch.indices[:3].tolist()) == [5, 6, 7]
+    assert sorted(batch.indices[3:6].tolist()) == [5, 6, 7]
+    assert batch.passes.tolist() == [0, 0, 0, 1, 1, 1, 2, 2]
 
 
 def test_batches_depend_on_the_seed_alone():
     def first(seed):
-        return next(epochs(torch.arange(100), 10, seed)).tolist()
+        return next(epochs(torch.arange(100), 10, seed)).indices.tolist()
 
     assert first(1) == first(1)
     assert first(1) != first(2)
+
+
+# optimizers, schedules, patience
+
+
+def test_a_constant_rate_stays_and_a_warm_up_rises_to_it():
+    rates = [learning_rate(Training(steps=10, warm_up=4, learning_rate=1), s) for s in range(1, 8)]
+    assert rates == [0.25, 0.5, 0.75, 1, 1, 1, 1]
+
+
+def test_a_cosine_falls_from_the_rate_along_half_a_wave():
+    training = Training(steps=4, schedule="cosine", learning_rate=2)
+    rates = [learning_rate(training, step) for step in range(1, 5)]
+    assert rates == pytest.approx([2, 1 + 0.5**0.5, 1, 1 - 0.5**0.5])
+
+
+def test_steps_fall_to_a_tenth_at_half_and_at_three_quarters():
+    training = Training(steps=8, schedule="step", learning_rate=1)
+    rates = [learning_rate(training, step) for step in range(1, 9)]
+    assert rates == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_the_rate_of_the_schedule_is_the_one_that_is_used():
+    still, moved = network(), network()
+    list(reports(still, steps=1, warm_up=10**9))
+    assert torch.allclose(weights(still), weights(network()), atol=1e-9)
+    list(reports(moved, steps=1))
+    assert not torch.allclose(weights(moved), weights(network()), atol=1e-3)
+
+
+def test_sgd_takes_nesterovs_step():
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, 1.0)
+    optimizer = optimizer_for(module, Training(optimizer="sgd", learning_rate=0.1))
+    for _ in range(2):
+        optimizer.zero_grad()
+        (2 * module.weight).sum().backward()  # gradient 2 at every step
+        optimizer.step()
+    # first: velocity 2, step 2 + 0.9·2; second: velocity 3.8, step 2 + 0.9·3.8
+    assert module.weight.item() == pytest.approx(1 - 0.1 * (3.8 + 5.42))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_every_optimizer_learns_and_decays(name):
+    student = network()
+    told = list(reports(student, steps=200, optimizer=name))
+    assert told[-1].metrics["hard"] < told[0].metrics["hard"]
+    decayed = network()
+    list(reports(decayed, steps=200, optimizer=name, weight_decay=0.5))
+    assert weights(decayed).norm() < weights(student).norm()
+
+
+def test_patience_ends_a_training_that_has_stopped_improving():
+    def stuck(module, batch):
+        return module(DATA.inputs[batch.indices]).sum() * 0, {}
+
+    told = list(reports(network(), steps=400, patience=3, loss=stuck))
+    assert len(told) == 4
+    assert len(list(reports(network(), steps=400, loss=stuck))) == 40

@@ -6,6 +6,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from kdcore import models
+from kdcore.recipe import ModelChoice
+
 
 def parameters(network: nn.Module) -> int:
     """Number of trained numbers in the network."""
@@ -21,3 +24,14 @@ def macs(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, *input_shape))
     return int(counter.get_total_flops()) // 2
+
+
+def of_choice(choice: ModelChoice, input_shape: tuple[int, ...], classes: int) -> tuple[int, int]:
+    """Parameters and multiply-accumulates of a network that is never really built.
+
+    Raises RecipeError on options the architecture does not take.
+    """
+    with torch.device("meta"):  # shapes alone: no memory, no arithmetic
+        architecture = models.get(choice.architecture)
+        network = architecture.build(input_shape, classes, choice.options, seed=0)
+        return parameters(network), macs(network, input_shape)

@@ -8,20 +8,29 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from kdcore.fits import refusal
 from kdcore.knobs import Knob, knobs, settle
 from kdcore.registry import Registry, first_line, import_siblings
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """A family of networks: the kinds of input it takes, its options, and how to build one."""
+    """A family of networks: what input it takes, its options, and how to build one.
+
+    smallest: pixels that a picture's shorter side must have.
+    """
 
     name: str
     title: str
     kinds: tuple[str, ...]
+    smallest: int
     about: str
     knobs: tuple[Knob, ...]
     function: Callable[..., nn.Module]
+
+    def refuses(self, kind: str, input_shape: tuple[int, ...]) -> str | None:
+        """Why this architecture cannot take such input, in a sentence; else None."""
+        return refusal(self.title, self.kinds, self.smallest, kind, input_shape)
 
     def build(
         self,
@@ -45,14 +54,14 @@ get, names = _architectures.get, _architectures.names
 
 
 def architecture(
-    name: str, *, title: str, kinds: tuple[str, ...]
+    name: str, *, title: str, kinds: tuple[str, ...], smallest: int = 1
 ) -> Callable[[Callable[..., nn.Module]], Architecture]:
     """Register the decorated builder."""
 
     def register(function: Callable[..., nn.Module]) -> Architecture:
         known = knobs(function)
         return _architectures.add(
-            Architecture(name, title, kinds, first_line(function), known, function)
+            Architecture(name, title, kinds, smallest, first_line(function), known, function)
         )
 
     return register

@@ -8,7 +8,7 @@ from typing import Annotated
 
 from torch import nn
 
-from kdcore.knobs import Widths
+from kdcore.knobs import Range, Widths
 from kdcore.models import architecture
 
 
@@ -21,6 +21,9 @@ def mlp(
         tuple[int, ...],
         Widths(help="Units of each hidden layer; none makes a linear classifier."),
     ] = (256, 256),
+    dropout: Annotated[
+        float, Range(0, 0.9, 0.1, "Share of hidden units left out at each training step.")
+    ] = 0.0,
 ) -> nn.Module:
     """Fully connected layers with ReLU between them, on the flattened input.
 
@@ -29,5 +32,7 @@ def mlp(
     layers: list[nn.Module] = [nn.Flatten()]
     for wide, narrow in pairwise((prod(input_shape), *widths)):
         layers += [nn.Linear(wide, narrow), nn.ReLU()]
+        if dropout:
+            layers.append(nn.Dropout(dropout))
     last = widths[-1] if widths else prod(input_shape)
     return nn.Sequential(*layers, nn.Linear(last, classes))

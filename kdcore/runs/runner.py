@@ -14,7 +14,7 @@ from typing import Any
 from kdcore.catalogue import Catalogue
 from kdcore.code import code_id
 from kdcore.errors import KdError, RunError
-from kdcore.recipe import Recipe
+from kdcore.recipe import ModelChoice, Recipe
 from kdcore.runs import cluster
 from kdcore.runs.store import Run, Store
 from kdcore.settings import Settings
@@ -78,6 +78,33 @@ class Runner:
                 text = _python(self.settings, "catalogue", timeout=120)
                 self.store.keep_catalogue(key, text)
         return Catalogue.from_json(text)
+
+    def sizes(
+        self, choice: ModelChoice, input_shape: tuple[int, ...], classes: int
+    ) -> tuple[int, int] | None:
+        """Parameters and multiply-accumulates before anything is trained; None while the engine
+        is not there yet. A worker answers beside its work.
+        """
+        client = self._client
+        if client is None or client.status != "running":
+            return None
+
+        def measure(text: str) -> tuple[int, int]:
+            from kdcore.measure.size import of_choice
+            from kdcore.recipe import ModelChoice
+
+            return of_choice(ModelChoice.model_validate_json(text), input_shape, classes)
+
+        workers = list(client.scheduler_info(n_workers=1)["workers"])
+        if not workers:
+            return None
+        try:
+            answers = client.run(measure, choice.model_dump_json(), workers=workers)
+        except (OSError, TimeoutError) as error:
+            log.warning("no sizes from the engine: %s", error)
+            return None
+        found: tuple[int, int] = next(iter(answers.values()))
+        return found
 
     def reconcile_soon(self) -> None:
         """Look, in the background and not too often, for runs that nobody works on."""

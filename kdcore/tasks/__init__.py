@@ -10,13 +10,17 @@ import torch
 from torch import Tensor
 
 from kdcore.registry import Registry, first_line, import_siblings
+from kdcore.tasks.download import RemoteFile
 
 
 @dataclass(frozen=True)
 class Split:
-    """Samples and their labels: images (N, C, H, W) uint8; labels (N,) int64."""
+    """Samples and their labels (N,) int64.
 
-    images: Tensor
+    inputs: pictures (N, C, H, W) uint8, C 1 or 3; or vectors (N, D) float32.
+    """
+
+    inputs: Tensor
     labels: Tensor
 
     def __len__(self) -> int:
@@ -35,23 +39,33 @@ class Data:
     def __post_init__(self) -> None:
         for name in ("train", "validation", "test"):
             split: Split = getattr(self, name)
-            if len(split.images) != len(split.labels):
-                raise ValueError(f"{name}: {len(split.images)} images, {len(split)} labels")
+            if len(split.inputs) != len(split.labels):
+                raise ValueError(f"{name}: {len(split.inputs)} inputs, {len(split)} labels")
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one sample, without the batch: (C, H, W)."""
-        return tuple(self.train.images.shape[1:])
+        """Shape of one sample, without the batch: (C, H, W) or (D,)."""
+        return tuple(self.train.inputs.shape[1:])
 
-    def normalise(self, images: Tensor) -> Tensor:
-        """uint8 images to float32 with the training images' mean 0 and standard deviation 1."""
+    def normalise(self, inputs: Tensor) -> Tensor:
+        """float32 inputs; over the training split, each channel has mean 0 and deviation 1."""
         mean, deviation = self._moments
-        return (images.float() - mean) / deviation
+        return (inputs.float() - mean) / deviation
 
     @cached_property
     def _moments(self) -> tuple[Tensor, Tensor]:
-        pixels = self.train.images.float()
-        return pixels.mean(), pixels.std().clamp_min(1e-8)
+        """Mean and deviation of each channel, in float64 sums that a big set does not blow up."""
+        inputs = self.train.inputs
+        over = [0] if inputs.ndim == 2 else [0, 2, 3]
+        total = square = torch.zeros(())
+        for part in inputs.split(4096):
+            exact = part.double()
+            total = total + exact.sum(over, keepdim=True)[0]
+            square = square + exact.square().sum(over, keepdim=True)[0]
+        count = inputs.numel() // total.numel()
+        mean = total / count
+        deviation = (square / count - mean.square()).clamp_min(0).sqrt()
+        return mean.float(), deviation.float().clamp_min(1e-8)
 
 
 @dataclass(frozen=True)
@@ -67,12 +81,16 @@ class Facts:
 
 @dataclass(frozen=True)
 class Task:
-    """A data set by name; `load` reads it into memory, once a process."""
+    """A data set by name; `load` reads it into memory, once a process.
+
+    Its files, where it has any, must have been fetched before.
+    """
 
     name: str
     title: str
     kind: str
     facts: Facts
+    files: tuple[RemoteFile, ...]
     about: str
     load: Callable[[], Data]
 
@@ -81,14 +99,29 @@ _tasks: Registry[Task] = Registry("task")
 get, names = _tasks.get, _tasks.names
 
 
-def task(name: str, *, title: str, kind: str, facts: Facts) -> Callable[[Callable[[], Data]], Task]:
+def task(
+    name: str, *, title: str, kind: str, facts: Facts, files: tuple[RemoteFile, ...] = ()
+) -> Callable[[Callable[[], Data]], Task]:
     """Register the decorated loader as a task; its docstring's first line is the help text."""
 
     def register(load: Callable[[], Data]) -> Task:
         once = lru_cache(maxsize=1)(load)
-        return _tasks.add(Task(name, title, kind, facts, first_line(load), once))
+        return _tasks.add(Task(name, title, kind, facts, files, first_line(load), once))
 
     return register
+
+
+def grey(pixels: Tensor, labels: Tensor) -> Split:
+    """A split of pictures that came as (N, H, W)."""
+    return Split(pixels[:, None].contiguous(), labels)
+
+
+def held_out(facts: Facts, train: Split, test: Split) -> Data:
+    """Data whose validation split is cut off the training samples, seeded, each class as often."""
+    order = balanced_order(train.labels, seed=0)
+    parts = [order[facts.validation :], order[: facts.validation]]
+    rest, validation = (Split(train.inputs[part], train.labels[part]) for part in parts)
+    return Data(facts.class_names, rest, validation, test)
 
 
 def balanced_order(labels: Tensor, seed: int) -> Tensor:

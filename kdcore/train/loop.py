@@ -11,12 +11,14 @@ from torch import Tensor, nn
 from kdcore.methods import Terms
 from kdcore.recipe import Training
 from kdcore.tasks import Split
+from kdcore.train.optim import learning_rate, optimizer_for
+from kdcore.train.views import Batch
 
 REPORTS = 40
 """Points on a live curve: enough to see its shape, few enough to cost nothing."""
 
-Loss = Callable[[nn.Module, Tensor], tuple[Tensor, Terms]]
-"""(network, step's sample indices) to (weighted total to minimise, unweighted terms to show)."""
+Loss = Callable[[nn.Module, Batch], tuple[Tensor, Terms]]
+"""(network, step's samples) to (weighted total to minimise, unweighted terms to show)."""
 
 
 @dataclass(frozen=True)
@@ -34,35 +36,40 @@ class Best:
     accuracy: float = -1.0
     weights: dict[str, Tensor] | None = None
 
-    def offer(self, accuracy: float, network: nn.Module) -> None:
-        """Keep a copy of the network's weights if they beat all before them."""
-        if accuracy > self.accuracy:
-            self.accuracy = accuracy
-            self.weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+    def offer(self, accuracy: float, network: nn.Module) -> bool:
+        """Keep a copy of the network's weights if they beat all before them; says whether."""
+        if accuracy <= self.accuracy:
+            return False
+        self.accuracy = accuracy
+        self.weights = {k: v.detach().clone() for k, v in network.state_dict().items()}
+        return True
 
 
 def train(
     network: nn.Module,
-    batches: Iterable[Tensor],
+    batches: Iterable[Batch],
     loss: Loss,
     training: Training,
     validation: Split,
     best: Best | None = None,
 ) -> Iterator[Report | None]:
-    """Train with Adam, yielding after every step: some 40 times, and at last, a report.
+    """Train step by step, yielding after each: some 40 times, and at last, a report.
 
-    batches: index tensors (B,), at least `training.steps` of them; validation: images already
-    normalised. The network is left in eval mode at each report and trains on when resumed.
+    batches: at least `training.steps` of them; validation: inputs already normalised. It ends
+    early where the recipe has patience and validation has stopped improving. The network is left
+    in eval mode at each report and trains on when resumed.
     """
-    # fused: one kernel for all weights; an MLP step is bound by dispatch, not arithmetic
-    optimizer = torch.optim.Adam(network.parameters(), lr=training.learning_rate, fused=True)
+    optimizer = optimizer_for(network, training)
     every = max(1, training.steps // REPORTS)
+    best = best or Best()
     sums: dict[str, Tensor] = {}
-    since = 0
+    since = stale = 0
     network.train()
-    for step, indices in zip(range(1, training.steps + 1), batches, strict=False):
+    for step, batch in zip(range(1, training.steps + 1), batches, strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(training, step)
         optimizer.zero_grad()
-        total, terms = loss(network, indices)
+        total, terms = loss(network, batch)
         total.backward()
         optimizer.step()
         since += 1
@@ -70,26 +77,27 @@ def train(
             sums[name] = sums.get(name, 0) + value.detach()
         if step % every and step != training.steps:
             yield None
-        else:
-            metrics = {name: value.item() / since for name, value in sums.items()}
-            metrics["accuracy"] = accuracy(network, validation)
-            if best is not None:
-                best.offer(metrics["accuracy"], network)
-            yield Report(step, metrics)
-            sums, since = {}, 0
-            network.train()
+            continue
+        metrics = {name: value.item() / since for name, value in sums.items()}
+        metrics["accuracy"] = accuracy(network, validation)
+        stale = 0 if best.offer(metrics["accuracy"], network) else stale + 1
+        yield Report(step, metrics)
+        if training.patience and stale >= training.patience:
+            return
+        sums, since = {}, 0
+        network.train()
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, images: Tensor, batch_size: int = 4096) -> Tensor:
-    """Raw outputs (N, C) in eval mode, of normalised images (N, C, H, W)."""
+def logits(network: nn.Module, inputs: Tensor, batch_size: int = 1024) -> Tensor:
+    """Raw outputs (N, C) in eval mode, of normalised inputs (N, ...)."""
     network.eval()
-    return torch.cat([network(part) for part in images.split(batch_size)])
+    return torch.cat([network(part) for part in inputs.split(batch_size)])
 
 
 def accuracy(network: nn.Module, split: Split) -> float:
-    """Share of a split's (normalised) images whose highest logit is the label's, in [0, 1]."""
-    return share_correct(logits(network, split.images), split.labels)
+    """Share of a split's (normalised) inputs whose highest logit is the label's, in [0, 1]."""
+    return share_correct(logits(network, split.inputs), split.labels)
 
 
 def share_correct(outputs: Tensor, labels: Tensor) -> float:
@@ -97,17 +105,20 @@ def share_correct(outputs: Tensor, labels: Tensor) -> float:
     return (outputs.argmax(1) == labels).double().mean().item()
 
 
-def epochs(pool: Tensor, batch_size: int, seed: int) -> Iterator[Tensor]:
+def epochs(pool: Tensor, batch_size: int, seed: int) -> Iterator[Batch]:
     """Batches of indices without end: each pass over `pool` (N,) is a new seeded permutation.
 
     Batches keep their size: one may end a pass and begin the next, so that a pool smaller than
     a batch still fills it.
     """
     generator = torch.Generator().manual_seed(seed)
-    waiting = pool[:0]
+    indices = passes = pool[:0]
+    number = 0
     while True:
-        while len(waiting) < batch_size:
+        while len(indices) < batch_size:
             order = torch.randperm(len(pool), generator=generator)
-            waiting = torch.cat([waiting, pool[order]])
-        yield waiting[:batch_size]
-        waiting = waiting[batch_size:]
+            indices = torch.cat([indices, pool[order]])
+            passes = torch.cat([passes, torch.full((len(pool),), number)])
+            number += 1
+        yield Batch(indices[:batch_size], passes[:batch_size])
+        indices, passes = indices[batch_size:], passes[batch_size:]

@@ -7,42 +7,53 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdcore.methods import UNLABELLED, Method, Signals, Terms
-from kdcore.recipe import Recipe
-from kdcore.tasks import Split
+from kdcore.recipe import Recipe, Training
 from kdcore.train.loop import Loss
 from kdcore.train.teacher import Answers
+from kdcore.train.views import Batch, View, Views
 
 
-def hard_loss(train: Split) -> Loss:
-    """Mean cross-entropy with the labels, on raw logits: the teacher's and the control's loss."""
+def hard_loss(views: Views, labels: Tensor, training: Training) -> Loss:
+    """Mean cross-entropy with the labels, on raw logits: the teacher's and the control's loss.
 
-    def loss(network: nn.Module, indices: Tensor) -> tuple[Tensor, Terms]:
-        hard = F.cross_entropy(network(train.images[indices]), train.labels[indices])
+    labels: (N,) int64, of all samples in the pool that `views` shows.
+    """
+
+    def loss(network: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
+        view = views(batch, training.batch_size)
+        hard = cross_entropy(network(view.inputs), labels[batch.indices], view, training)
         return hard, {"hard": hard}
 
     return loss
 
 
 def distillation_loss(
-    train: Split, labelled: Tensor, answers: Answers, method: Method, recipe: Recipe
+    views: Views,
+    labels: Tensor,
+    labelled: Tensor,
+    answers: Answers,
+    method: Method,
+    recipe: Recipe,
 ) -> Loss:
-    """Cross-entropy on the labelled half of the step's indices, the method's terms on the other.
+    """Cross-entropy on the labelled half of the step's batch, the method's terms on the other.
 
-    The step's indices are (labelled batch, transfer batch), one after the other, so that the
-    labelled batch is the very one the control sees; or, where both are the same batch, it alone.
-    labelled: (N,) bool, the samples whose label the student may see.
+    The batch is (labelled, transfer), one after the other, so that the labelled half is the very
+    one the control sees; or, where both are the same, it alone. labels: (N,) int64; labelled:
+    (N,) bool, the samples whose label the student may see.
     """
     options = method.settle(recipe.method.options, recipe.temperature)
-    size = recipe.training.batch_size
-    visible = torch.where(labelled, train.labels, torch.tensor(UNLABELLED))
+    training = recipe.training
+    size = training.batch_size
+    visible = torch.where(labelled, labels, torch.tensor(UNLABELLED))
 
-    def loss(network: nn.Module, indices: Tensor) -> tuple[Tensor, Terms]:
-        outputs = network(train.images[indices])
-        transfer = indices[-size:]
-        hard = F.cross_entropy(outputs[:size], train.labels[indices[:size]])
+    def loss(network: nn.Module, batch: Batch) -> tuple[Tensor, Terms]:
+        view = views(batch, size)
+        outputs = network(view.inputs)
+        hard = cross_entropy(outputs[:size], labels[batch.indices[:size]], view, training)
+        transfer = batch.indices[-size:]
         terms = method.function(
             Signals(outputs[-size:], transfer),
-            Signals(answers(transfer), transfer),
+            Signals(answers(transfer, view.inputs[-size:]), transfer),
             visible[transfer],
             **options,
         )
@@ -52,3 +63,18 @@ def distillation_loss(
         return total, {"hard": hard, **terms}
 
     return loss
+
+
+def cross_entropy(outputs: Tensor, labels: Tensor, view: View, training: Training) -> Tensor:
+    """Mean over the batch; a mixed sample's two labels count by its shares.
+
+    outputs: (B, C) raw; labels: (B,), the first B of the view's samples.
+    """
+    smoothing = training.label_smoothing
+    if view.partners is None or view.shares is None:
+        return F.cross_entropy(outputs, labels, label_smoothing=smoothing)
+    count = len(labels)
+    shares, others = view.shares[:count], labels[view.partners[:count]]
+    own = F.cross_entropy(outputs, labels, label_smoothing=smoothing, reduction="none")
+    other = F.cross_entropy(outputs, others, label_smoothing=smoothing, reduction="none")
+    return (shares * own + (1 - shares) * other).mean()

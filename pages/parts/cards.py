@@ -30,18 +30,25 @@ def card(name: ArmName, result: Result) -> str:
     parts = [
         f'<div style="font-weight:600">{marker} {escape(look.label)}</div>',
         f'<div style="{LARGE}" data-arm="{name}">{accuracy_text(arm.accuracy)}</div>',
-        f'<div style="{SMALL}">test accuracy, {_seeds(len(arm.accuracy))}; '
-        f"at its best step on validation: {best}</div>",
+        f'<div style="{SMALL}">test accuracy, {_seeds(len(arm.accuracy))}{_share(name, result)}; '
+        f"of the weights that did best on validation: {best}</div>",
         f'<div style="{GRID}">{cells}</div>',
     ]
     return "".join(parts)
 
 
+def _share(name: ArmName, result: Result) -> str:
+    if name == "teacher":
+        return ""
+    ours, theirs = (mean(result.arms[arm].accuracy) for arm in (name, "teacher"))
+    return f", {100 * ours / theirs:.1f}\u00a0% of the teacher's" if theirs else ""
+
+
 def accuracy_text(accuracy: tuple[float, ...]) -> str:
     """Mean ± standard deviation in percent; a single value stands alone."""
     deviation = spread(accuracy)
-    around = "" if deviation is None else f" ± {100 * deviation:.1f}"
-    return f"{100 * mean(accuracy):.1f}{around} %"
+    around = "" if deviation is None else f"\u00a0±\u00a0{100 * deviation:.1f}"
+    return f"{100 * mean(accuracy):.1f}{around}\u00a0%"
 
 
 def _rows(name: ArmName, result: Result) -> list[tuple[str, str, str]]:
@@ -58,7 +65,7 @@ def _rows(name: ArmName, result: Result) -> list[tuple[str, str, str]]:
         value = _microseconds(ours.median_ms)
         rows.append((label, value, ours.median_ms, theirs.median_ms))
     return [
-        (label, value, "" if name == "teacher" else _ratio(ours, theirs))
+        (label, value, "" if name == "teacher" else ratio(ours, theirs))
         for label, value, ours, theirs in rows
     ]
 
@@ -70,7 +77,7 @@ def _cells(label: str, value: str, ratio: str) -> str:
     )
 
 
-def _ratio(ours: float | None, theirs: float | None) -> str:
+def ratio(ours: float | None, theirs: float | None) -> str:
     """The teacher's as a multiple or a fraction: 1/70 or ×1.2."""
     if ours is None or not theirs:
         return ""

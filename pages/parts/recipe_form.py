@@ -6,21 +6,31 @@ Each widget keeps its value in the session under `form.<field>`; `fill` writes a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from kdcore.catalogue import ArchitectureRecord, Catalogue, MethodRecord
-from kdcore.errors import RecipeError
-from kdcore.knobs import Knob, Range, Widths
-from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT, ModelChoice, Recipe, Training, bounds
+from kdcore.catalogue import ArchitectureRecord, Catalogue, MethodRecord, TaskRecord
+from kdcore.errors import KdError, RecipeError
+from kdcore.knobs import Widths, settle
+from kdcore.recipe import (
+    FEWEST_SEEDS_FOR_A_VERDICT,
+    Augmentation,
+    ModelChoice,
+    Recipe,
+    Training,
+    Transfer,
+    bounds,
+)
+from pages.parts.cards import ratio
+from pages.parts.services import runner
+from pages.parts.training_form import training_form
+from pages.parts.transfer_form import transfer_form
+from pages.parts.widgets import knob, select, shown, slider, words
 
 PRESETS = Path(__file__).parents[2] / "assets" / "recipes"
-LABEL_COUNTS = (10, 20, 50, 100, 200, 500, 1000)
-LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
-BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512)
+_SIMPLE = [name for name in Training.model_fields if name != "augmentation"]
 FIRST_PRESET = "digits-few-labels"
 
 
@@ -35,8 +45,7 @@ def fill(recipe: Recipe) -> None:
     """Write a recipe into the form; call it before the form is drawn, or from a callback."""
     values: dict[str, Any] = {
         "task": recipe.task,
-        "labelled": recipe.transfer.labelled,
-        "unlabelled": recipe.transfer.unlabelled,
+        "teacher_labelled": recipe.teacher_labelled,
         "method": recipe.method.name,
         "temperature": recipe.temperature,
         "soft_weight": recipe.soft_weight,
@@ -47,16 +56,29 @@ def fill(recipe: Recipe) -> None:
         "seed_list": recipe.seeds,
         "teacher_seed": recipe.teacher_seed,
     }
+    _forget("method")
+    given = {f"method.{name}": value for name, value in recipe.method.options.items()}
     for role in ("teacher", "student"):
         choice: ModelChoice = getattr(recipe, role)
+        group = f"{role}.{choice.architecture}"
         values[f"{role}.architecture"] = choice.architecture
-        values |= {f"{role}.{name}": _shown(value) for name, value in choice.options.items()}
-    values |= {f"method.{name}": value for name, value in recipe.method.options.items()}
+        given |= {f"{group}.{name}": shown(value) for name, value in choice.options.items()}
+        _forget(group)
+    values |= given | {"given": tuple(given)}
     for role in ("teacher_training", "training"):
         training: Training = getattr(recipe, role)
-        values |= {f"{role}.{name}": value for name, value in training.model_dump().items()}
+        values |= {f"{role}.{name}": getattr(training, name) for name in _SIMPLE}
+        changes = training.augmentation.model_dump().items()
+        values |= {f"{role}.augmentation.{name}": value for name, value in changes}
+    values |= {f"transfer.{name}": value for name, value in recipe.transfer.model_dump().items()}
     for name, value in values.items():
         st.session_state[f"form.{name}"] = value
+
+
+def _forget(group: str) -> None:
+    """Let a group's knobs go back to their defaults."""
+    for key in [key for key in st.session_state if str(key).startswith(f"form.{group}.")]:
+        del st.session_state[key]
 
 
 def is_filled() -> bool:
@@ -66,12 +88,12 @@ def is_filled() -> bool:
 
 def recipe_form(catalogue: Catalogue) -> Recipe | None:
     """Draw the form; returns its recipe, or None after saying what is wrong with it."""
-    _transfer(catalogue)
+    transfer_form(catalogue)
     _models(catalogue)
+    sizes = st.container()
     _objective(catalogue)
     formula = st.container()
-    with st.expander("More settings", icon=":material/tune:"):
-        _more()
+    training_form(catalogue.task(st.session_state["form.task"]).kind)
     with formula:
         try:
             recipe = _recipe(catalogue)
@@ -79,7 +101,34 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
             st.error(str(error), icon=":material/error:")
             return None
         _formula(recipe, catalogue.method(recipe.method.name))
+    with sizes:
+        _sizes(recipe, catalogue.task(recipe.task))
     return recipe
+
+
+def _sizes(recipe: Recipe, task: TaskRecord) -> None:
+    """What both networks cost, before anything is trained."""
+    teacher, student = (_size(choice, task) for choice in (recipe.teacher, recipe.student))
+    if teacher is None or student is None:
+        return
+    st.caption(
+        f"Teacher: {teacher[0]:,} parameters, {teacher[1]:,} MACs. Student: {student[0]:,} "
+        f"({ratio(student[0], teacher[0])}), {student[1]:,} MACs ({ratio(student[1], teacher[1])})."
+    )
+
+
+def _size(choice: ModelChoice, task: TaskRecord) -> tuple[int, int] | None:
+    kept: dict[str, tuple[int, int]] = st.session_state.setdefault("sizes", {})
+    key = f"{task.name} {choice.model_dump_json()}"
+    if key not in kept:
+        try:
+            size = runner().sizes(choice, task.input_shape, len(task.class_names))
+        except KdError:
+            return None  # the form says what is wrong with it
+        if size is None:
+            return None
+        kept[key] = size
+    return kept[key]
 
 
 def name_for(recipe: Recipe) -> str:
@@ -104,7 +153,12 @@ def preset_picker(catalogue: Catalogue) -> None:
     )
     chosen = st.session_state.get("form.preset")
     if chosen is not None:
-        st.caption(presets()[chosen].about)
+        st.session_state["form.began_with"] = chosen
+    # it stays when a setting is changed: nothing may jump from under the mouse
+    began_with = st.session_state.get("form.began_with")
+    if began_with is not None:
+        changed = "" if chosen else " :gray-badge[changed]"
+        st.caption(presets()[began_with].about + changed)
 
 
 def _matching_preset(catalogue: Catalogue) -> str | None:
@@ -121,102 +175,48 @@ def _fill_preset() -> None:
         fill(presets()[chosen])
 
 
-def _transfer(catalogue: Catalogue) -> None:
-    if len(catalogue.tasks) > 1:
-        names = [task.name for task in catalogue.tasks]
-        _select("Data", names, "task", lambda name: catalogue.task(name).title)
-    task = catalogue.task(st.session_state["form.task"])
-    counts = [count for count in LABEL_COUNTS if count < task.train]
-    left, right = st.columns(2)
-    with left:
-        _ladder(
-            "Labelled for the student",
-            [*counts, "all"],
-            "labelled",
-            f"How many of the {task.train:,} training samples the student sees with their label. "
-            "The teacher sees every label.",
-        )
-    with right:
-        _ladder(
-            "Unlabelled transfer set",
-            [0, *counts, "rest"],
-            "unlabelled",
-            "More training samples, their labels hidden: only the teacher's answers on them "
-            "are used, so the student on labels alone cannot learn from them.",
-        )
-
-
 def _models(catalogue: Catalogue) -> None:
-    kind = catalogue.task(st.session_state["form.task"]).kind
-    fitting = [a for a in catalogue.architectures if kind in a.kinds]
+    task = catalogue.task(st.session_state["form.task"])
+    refusals = {a.name: a.refuses(task) for a in catalogue.architectures}
+    fitting = [name for name, reason in refusals.items() if reason is None]
+    reasons = "".join(f"\n- {reason}" for reason in refusals.values() if reason is not None)
     for column, role in zip(st.columns(2), ("teacher", "student"), strict=True):
         with column:
+            if st.session_state[f"form.{role}.architecture"] not in fitting:
+                st.session_state[f"form.{role}.architecture"] = fitting[0]
             if len(fitting) > 1:
-                names = [architecture.name for architecture in fitting]
-                _select(
+                select(
                     f"{role.title()}",
-                    names,
+                    fitting,
                     f"{role}.architecture",
                     lambda name: catalogue.architecture(name).title,
+                    help=f"Not for this data:\n{reasons}" if reasons else None,
                 )
             architecture = catalogue.architecture(st.session_state[f"form.{role}.architecture"])
-            for knob in architecture.knobs:
-                _knob(f"{role.title()} {architecture.title}: {_words(knob.name)}", role, knob)
+            for each in architecture.knobs:
+                label = f"{role.title()} {architecture.title}: {words(each.name)}"
+                knob(label, f"{role}.{architecture.name}", each)
 
 
 def _objective(catalogue: Catalogue) -> None:
     names = [method.name for method in catalogue.methods]
-    _select("Method", names, "method", lambda name: catalogue.method(name).title)
+    select("Method", names, "method", lambda name: catalogue.method(name).title)
     method = catalogue.method(st.session_state["form.method"])
     if method.takes_temperature:
-        _slider("Temperature T", "temperature", bounds(Recipe, "temperature"))
+        slider("Temperature T", "temperature", bounds(Recipe, "temperature"))
     if method.formula:
-        _slider("α, weight on the teacher's answer", "soft_weight", bounds(Recipe, "soft_weight"))
-    for knob in method.knobs:
-        if knob.name != "temperature":
-            _knob(_words(knob.name), "method", knob)
+        slider("α, weight on the teacher's answer", "soft_weight", bounds(Recipe, "soft_weight"))
+    for each in method.knobs:
+        if each.name != "temperature":
+            knob(words(each.name), "method", each)
     left, right = st.columns(2)
     with left:
-        _slider("Seeds", "seeds", bounds(Recipe, "seeds"))
+        slider("Seeds", "seeds", bounds(Recipe, "seeds"))
     with right:
-        _slider("Steps", "training.steps", bounds(Training, "steps"))
+        slider("Steps", "training.steps", bounds(Training, "steps"))
     few = st.session_state["form.seeds"] < FEWEST_SEEDS_FOR_A_VERDICT
     if few:
         st.caption(f":material/info: Under {FEWEST_SEEDS_FOR_A_VERDICT} seeds there is no verdict.")
-
-
-def _more() -> None:
-    left, right = st.columns(2)
-    with left:
-        _ladder("Learning rate", LEARNING_RATES, "training.learning_rate", _help("learning_rate"))
-        _ladder("Batch size", BATCH_SIZES, "training.batch_size", _help("batch_size"))
-    with right:
-        key = "teacher_training.learning_rate"
-        _ladder("Teacher's learning rate", LEARNING_RATES, key, "Adam's step size, teacher only.")
-        _slider("Teacher's steps", "teacher_training.steps", bounds(Training, "steps"))
-    st.segmented_control(
-        "Teachers",
-        ["one", "per seed"],
-        key="form.teachers",
-        required=True,
-        format_func=lambda name: {"one": "one for all seeds", "per seed": "one per seed"}[name],
-        help="One teacher isolates the student's luck; one per seed counts the teacher's as well.",
-        persist_state="session",
-    )
-    st.toggle(
-        "Weigh the labels apart from α",
-        key="form.own_hard_weight",
-        help="Otherwise the labels get 1 − α.",
-        persist_state="session",
-    )
-    if st.session_state["form.own_hard_weight"]:
-        st.number_input(
-            "Weight on the labels",
-            min_value=0.0,
-            step=0.1,
-            key="form.hard_weight",
-            persist_state="session",
-        )
 
 
 def _recipe(catalogue: Catalogue) -> Recipe:
@@ -229,16 +229,17 @@ def _recipe(catalogue: Catalogue) -> Recipe:
         seeds = tuple(range(value["seeds"]))
     return Recipe(
         task=value["task"],
-        transfer={"labelled": value["labelled"], "unlabelled": value["unlabelled"]},
+        transfer={name: value[f"transfer.{name}"] for name in Transfer.model_fields},
         teacher=_choice(value, "teacher", catalogue),
         student=_choice(value, "student", catalogue),
-        teacher_training=_training(value, "teacher_training"),
-        training=_training(value, "training"),
+        teacher_training=_training(value, "teacher_training", catalogue),
+        training=_training(value, "training", catalogue),
         method={"name": method.name, "options": _options(value, "method", method)},
         temperature=value["temperature"],
         soft_weight=soft,
         hard_weight=hard,
         teachers=value["teachers"],
+        teacher_labelled=value["teacher_labelled"],
         teacher_seed=value["teacher_seed"],
         seeds=seeds,
     )
@@ -264,78 +265,39 @@ def _is_form(key: str | int) -> bool:
 
 def _choice(value: dict[str, Any], role: str, catalogue: Catalogue) -> dict[str, Any]:
     architecture = catalogue.architecture(value[f"{role}.architecture"])
-    return {"architecture": architecture.name, "options": _options(value, role, architecture)}
+    options = _options(value, f"{role}.{architecture.name}", architecture)
+    return {"architecture": architecture.name, "options": options}
 
 
 def _options(
     value: dict[str, Any], group: str, definition: ArchitectureRecord | MethodRecord
 ) -> dict[str, Any]:
+    """What differs from the defaults, and what the filled-in recipe gave, as it gave it."""
     options = {}
-    for knob in definition.knobs:
-        key = f"{group}.{knob.name}"
+    for each in definition.knobs:
+        key = f"{group}.{each.name}"
         if key in value:
-            widths = isinstance(knob.bounds, Widths)
-            options[knob.name] = _parsed(value[key], key) if widths else value[key]
+            widths = isinstance(each.bounds, Widths)
+            chosen = _parsed(value[key], key) if widths else value[key]
+            if shown(chosen) != shown(each.default) or key in value["given"]:
+                options[each.name] = chosen
+    settle(f"the {definition.title}", definition.knobs, options)  # refused here, not in a worker
     return options
 
 
-def _training(value: dict[str, Any], group: str) -> dict[str, Any]:
-    return {name: value[f"{group}.{name}"] for name in Training.model_fields}
+def _training(value: dict[str, Any], group: str, catalogue: Catalogue) -> dict[str, Any]:
+    simple = {name: value[f"{group}.{name}"] for name in _SIMPLE}
+    if catalogue.task(value["task"]).kind != "image":
+        return simple  # what was set for pictures waits until there are pictures again
+    changes = {name: value[f"{group}.augmentation.{name}"] for name in Augmentation.model_fields}
+    return simple | {"augmentation": changes}
 
 
 def _parsed(text: str, name: str) -> list[int]:
     try:
-        return [int(part) for part in text.replace("-", ",").split(",") if part.strip()]
+        return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        role = name.split(".")[0]
+        role, knob = name.split(".")[0], words(name.split(".")[-1])
         raise RecipeError(
-            f"the {role}'s hidden layers are {text!r}; give whole numbers, such as 256, 256"
+            f"the {role}'s {knob} are {text!r}; give whole numbers, such as 256, 256"
         ) from None
-
-
-def _shown(value: Any) -> Any:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
-
-
-def _knob(label: str, group: str, knob: Knob) -> None:
-    key = f"{group}.{knob.name}"
-    st.session_state.setdefault(f"form.{key}", _shown(knob.default))
-    if isinstance(knob.bounds, Range):
-        _slider(label, key, knob.bounds)
-    else:
-        st.text_input(label, key=f"form.{key}", help=knob.bounds.help, persist_state="session")
-
-
-def _slider(label: str, name: str, limits: Range) -> None:
-    """A slider over a knob's range, widened where a loaded recipe lies outside it."""
-    value = st.session_state[f"form.{name}"]
-    number = type(value)
-    st.slider(
-        label,
-        min_value=number(min(limits.low, value)),
-        max_value=number(max(limits.high, value)),
-        step=number(limits.step) if limits.step else None,
-        key=f"form.{name}",
-        help=limits.help or None,
-        persist_state="session",
-    )
-
-
-def _ladder(label: str, rungs: Sequence[Any], name: str, help: str) -> None:
-    """A slider over chosen values, with one more rung where a loaded recipe lies between them."""
-    value = st.session_state[f"form.{name}"]
-    if value not in rungs:
-        rungs = sorted([*rungs, value], key=lambda rung: (isinstance(rung, str), rung))
-    st.select_slider(label, rungs, key=f"form.{name}", help=help, persist_state="session")
-
-
-def _select(label: str, names: Sequence[str], name: str, title: Any) -> None:
-    st.selectbox(label, names, key=f"form.{name}", format_func=title, persist_state="session")
-
-
-def _help(field: str) -> str:
-    return bounds(Training, field).help
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")

@@ -12,10 +12,11 @@ from kdcore.runs.store import RESTARTABLE, Run
 from kdcore.statistics import verdict_sentence
 from pages.parts.cards import card
 from pages.parts.distributions import distributions
-from pages.parts.services import plainly, runner, store
+from pages.parts.services import plainly, runner, store, verbatim
 
 POLL_SECONDS = 0.3
 PHASES = {
+    "data": "Downloading the data, once",
     "teacher": "Training the teacher",
     "students": "Training both students, all seeds side by side",
     "measuring": "Exporting the models and measuring their latency",
@@ -67,7 +68,7 @@ def _kept_points(run_id: str, attempt: int) -> pd.DataFrame:
 
 def _header(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(run.name, anchor=False)
+        st.subheader(verbatim(run.name), anchor=False)
         st.space("stretch")
         if not run.ended:
             st.button(
@@ -98,7 +99,8 @@ def _header(run: Run) -> None:
     elif run.state == "interrupted":
         st.warning(f"Interrupted: {run.error}.", icon=":material/power_off:")
     elif run.state == "cancelled":
-        st.info("You cancelled this run; what it had measured is kept.", icon=":material/block:")
+        kept = "; what it had measured is kept" if run.attempt else " before it began"
+        st.info(f"You cancelled this run{kept}.", icon=":material/block:")
 
 
 def recipe_download(run: Run) -> None:
@@ -129,9 +131,13 @@ def _progress(run: Run) -> None:
         return
     text = PHASES[progress.phase]
     if progress.seconds_left is not None and progress.done < 1:
-        text += f", about {max(1, round(progress.seconds_left))} s left"
+        text += f", about {_duration(progress.seconds_left)} left"
     again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
     st.progress(progress.done, text=f"{text}{again}. You may close this tab; the run goes on.")
+
+
+def _duration(seconds: float) -> str:
+    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def _verdict(result: Result) -> None:

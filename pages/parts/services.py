@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
 from typing import ParamSpec
 
@@ -11,7 +13,7 @@ import streamlit as st
 from kdcore.catalogue import Catalogue
 from kdcore.errors import KdError
 from kdcore.runs.runner import Runner
-from kdcore.runs.store import Store
+from kdcore.runs.store import Run, Store
 from kdcore.settings import Settings
 
 P = ParamSpec("P")
@@ -44,6 +46,16 @@ def start() -> None:
         if st.button("Try again"):
             st.rerun()
         st.stop()
+
+
+def run_label(run: Run) -> str:
+    """A run's name and time, to tell it from its namesakes, safe to be shown as Markdown."""
+    return f"{verbatim(run.name)} · {datetime.fromtimestamp(run.created):%d %b, %H:%M}"
+
+
+def verbatim(text: str) -> str:
+    """Text that Markdown shows as it was typed."""
+    return re.sub(r"([\\`*_{}\[\]()#+.!|$~:<>-])", r"\\\1", text)
 
 
 def plainly(body: Callable[P, None]) -> Callable[P, None]:

@@ -1,7 +1,11 @@
 """The page Distill, from its first visit to every way a run can end."""
 
+import pytest
+
+from kdcore.errors import RunError
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress
+from kdcore.runs.runner import Runner
 
 PRESET = "assets/recipes/digits-few-labels.json"
 
@@ -20,7 +24,7 @@ def test_the_first_visit_finds_a_preset_filled_in_and_the_button_ready(open_app)
     assert app.session_state["form.preset"] == "digits-few-labels"
     assert app.slider(key="form.temperature").value == 4.0
     assert app.slider(key="form.soft_weight").value == 0.9
-    assert app.text_input(key="form.teacher.widths").value == "256, 256"
+    assert app.text_input(key="form.teacher.mlp.widths").value == "256, 256"
     assert not app.button(key="distill").disabled
 
 
@@ -58,9 +62,9 @@ def test_the_presets_mark_goes_out_once_a_setting_is_changed(open_app):
 
 def test_hidden_layers_that_are_no_numbers_are_refused_in_a_sentence(open_app):
     app = open_app()
-    app.text_input(key="form.student.widths").set_value("wide").run()
+    app.text_input(key="form.student.mlp.widths").set_value("wide").run()
     assert [e.value for e in app.error] == [
-        "the student's hidden layers are 'wide'; give whole numbers, such as 256, 256"
+        "the student's widths are 'wide'; give whole numbers, such as 256, 256"
     ]
     assert app.button(key="distill").disabled
 
@@ -84,7 +88,8 @@ def test_a_finished_run_shows_its_verdict_three_models_and_what_they_cost(open_a
     run = finished()
     app = open_app(run=run.id)
     assert "paired seeds" in words(app)
-    cards = [html.proto.body for html in app.get("html")]
+    shown = [html.proto.body for html in app.get("html")]
+    cards = [body for body in shown if "data-arm" in body]
     assert [("Teacher" in cards[0]), ("labels alone" in cards[1]), ("distilled" in cards[2])] == [
         True
     ] * 3
@@ -148,3 +153,105 @@ def test_a_loss_is_shown_as_plainly_as_a_gain(open_app, finished):
     assert run.result.verdict == "worse"
     app = open_app(run=run.id)
     assert "Distillation hurt" in app.error[0].value
+
+
+def test_every_architecture_that_fits_can_be_chosen_with_its_own_knobs(open_app, store):
+    app = open_app()
+    app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()
+    app.selectbox(key="form.student.resnet_cifar.depth").set_value(8).run()
+    app.selectbox(key="form.teacher.architecture").set_value("wrn").run()
+    app.button_group(key="form.teacher.wrn.size").set_value("16-1").run()
+    assert not app.exception
+    app.button(key="distill").click().run()
+    (run,) = store.unfinished()
+    assert run.recipe.student.architecture == "resnet_cifar"
+    assert run.recipe.student.options == {"depth": 8}
+    assert run.recipe.teacher.options == {"size": "16-1"}
+
+
+def test_a_knob_of_one_architecture_does_not_turn_anothers(open_app):
+    app = open_app()
+    app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()
+    app.selectbox(key="form.student.resnet_cifar.depth").set_value(110).run()
+    app.selectbox(key="form.student.architecture").set_value("vgg").run()
+    assert app.button_group(key="form.student.vgg.depth").value == 8
+    app.selectbox(key="form.student.architecture").set_value("vit").run()
+    assert app.slider(key="form.student.vit.depth").value == 4
+    app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()
+    assert app.selectbox(key="form.student.resnet_cifar.depth").value == 110
+
+
+def submitted(app, store):
+    app.button(key="distill").click().run()
+    return store.unfinished()[-1].recipe
+
+
+def test_what_the_student_sees_is_chosen_and_drawn(open_app, store):
+    app = open_app()
+    app.multiselect(key="form.transfer.left_out").set_value([3]).run()
+    app.slider(key="form.transfer.label_noise").set_value(0.4).run()
+    picture = next(h.proto.body for h in app.get("html") if "aria-label" in h.proto.body)
+    assert "100 labels, about 40 of them wrong; the teacher answers for 887 more" in picture
+    assert "no 3 at all" in picture
+    recipe = submitted(app, store)
+    assert recipe.transfer.left_out == (3,)
+    assert recipe.transfer.label_noise == 0.4
+
+
+def test_counts_that_a_smaller_data_set_does_not_have_become_all_there_is(open_app, store):
+    app = open_app()
+    app.select_slider(key="form.transfer.labelled").set_value(1000).run()
+    app.select_slider(key="form.transfer.unlabelled").set_value(50).run()
+    app.selectbox(key="form.task").set_value("moons").run()
+    recipe = submitted(app, store)
+    assert (recipe.task, recipe.transfer.labelled, recipe.transfer.unlabelled) == ("moons", 1000, 0)
+
+
+def test_pictures_can_be_augmented_and_points_cannot(open_app, store):
+    app = open_app()
+    app.slider(key="form.training.augmentation.shift").set_value(2).run()
+    assert submitted(app, store).training.augmentation.shift == 2
+    app.selectbox(key="form.task").set_value("moons").run()
+    assert "form.training.augmentation.shift" not in [s.key for s in app.slider]
+    assert not submitted(app, store).training.augmentation.on
+
+
+def test_a_data_set_that_must_be_downloaded_says_so_before(open_app):
+    app = open_app()
+    app.selectbox(key="form.task").set_value("cifar10").run()
+    assert "Downloaded once when it is first used, 170 MB" in words(app)
+
+
+def test_every_training_setting_reaches_the_recipe(open_app, store):
+    app = open_app()
+    app.selectbox(key="form.training.optimizer").set_value("sgd")
+    app.selectbox(key="form.training.schedule").set_value("cosine")
+    app.slider(key="form.training.warm_up").set_value(50)
+    app.select_slider(key="form.training.weight_decay").set_value(5e-4)
+    app.slider(key="form.training.label_smoothing").set_value(0.1)
+    app.slider(key="form.training.patience").set_value(5)
+    app.select_slider(key="form.teacher_labelled").set_value(200).run()
+    recipe = submitted(app, store)
+    training = recipe.training
+    assert (training.optimizer, training.schedule, training.warm_up) == ("sgd", "cosine", 50)
+    assert (training.weight_decay, training.label_smoothing) == (5e-4, 0.1)
+    assert (training.patience, recipe.teacher_labelled) == (5, 200)
+
+
+@pytest.mark.parametrize("widths", ["0", "-5", "99999", "1, 2, 3, 4, 5, 6, 7, 8, 9"])
+def test_widths_that_no_network_can_have_are_refused_before_a_run_is_made(open_app, widths):
+    app = open_app()
+    app.text_input(key="form.student.mlp.widths").set_value(widths).run()
+    assert "give up to 8 whole numbers from 1 to 4096" in app.error[0].value
+    assert app.button(key="distill").disabled
+
+
+def test_a_refused_run_says_why_and_stays_said(open_app, monkeypatch):
+    def refuse(self, recipe, name):
+        raise RunError("no Dask scheduler answers")
+
+    app = open_app()
+    monkeypatch.setattr(Runner, "submit", refuse)
+    app.button(key="distill").click().run()
+    assert [error.value for error in app.error] == ["no Dask scheduler answers"]
+    assert "run" not in app.query_params

@@ -1,0 +1,95 @@
+"""How the networks are trained: what most visitors leave as it is."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from kdcore.recipe import Augmentation, Training, bounds
+from pages.parts.widgets import ladder, slider, words
+
+LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512)
+DECAYS = (0.0, 1e-5, 1e-4, 5e-4, 1e-3, 1e-2, 1e-1)
+OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD, Nesterov"}
+
+
+def training_form(kind: str) -> None:
+    """Draw the settings of both students' training, the teacher's, and the loss's weights."""
+    with st.expander("Students' training", icon=":material/tune:"):
+        _training("training", kind)
+    with st.expander("Teacher's training", icon=":material/school:"):
+        slider("Teacher's steps", "teacher_training.steps", bounds(Training, "steps"))
+        _training("teacher_training", kind)
+        _teachers()
+    with st.expander("Weight on the labels", icon=":material/balance:"):
+        _hard_weight()
+
+
+def _training(role: str, kind: str) -> None:
+    left, right = st.columns(2)
+    with left:
+        ladder("Learning rate", LEARNING_RATES, f"{role}.learning_rate", _help("learning_rate"))
+        _named("Optimizer", f"{role}.optimizer", OPTIMIZERS)
+        slider("Warm-up steps", f"{role}.warm_up", bounds(Training, "warm_up"))
+        slider("Label smoothing", f"{role}.label_smoothing", bounds(Training, "label_smoothing"))
+    with right:
+        ladder("Batch size", BATCH_SIZES, f"{role}.batch_size", _help("batch_size"))
+        _named("Schedule", f"{role}.schedule", {n: n for n in ("constant", "cosine", "step")})
+        ladder("Weight decay", DECAYS, f"{role}.weight_decay", _help("weight_decay"))
+        slider("Patience", f"{role}.patience", bounds(Training, "patience"))
+    if kind == "image":
+        _augmentation(role)
+
+
+def _augmentation(role: str) -> None:
+    st.markdown(
+        "**Augmentation**",
+        help="Each pass shows pictures a little changed; both students of a seed see the same, "
+        "and the teacher answers for the very view.",
+    )
+    columns = st.columns(2)
+    for number, name in enumerate(Augmentation.model_fields):
+        key = f"{role}.augmentation.{name}"
+        with columns[number % 2]:
+            if name == "flip":
+                st.toggle("Flip left and right", key=f"form.{key}", persist_state="session")
+            else:
+                slider(words(name).capitalize(), key, bounds(Augmentation, name))
+
+
+def _teachers() -> None:
+    st.segmented_control(
+        "Teachers",
+        ["one", "per seed"],
+        key="form.teachers",
+        required=True,
+        format_func=lambda name: {"one": "one for all seeds", "per seed": "one per seed"}[name],
+        help="One teacher isolates the student's luck; one per seed counts the teacher's as well.",
+        persist_state="session",
+    )
+
+
+def _hard_weight() -> None:
+    st.toggle(
+        "Weigh the labels apart from α",
+        key="form.own_hard_weight",
+        help="Otherwise the labels get 1 − α.",
+        persist_state="session",
+    )
+    if st.session_state["form.own_hard_weight"]:
+        st.number_input(
+            "Weight on the labels",
+            min_value=0.0,
+            step=0.1,
+            key="form.hard_weight",
+            persist_state="session",
+        )
+
+
+def _named(label: str, name: str, titles: dict[str, str]) -> None:
+    key = f"form.{name}"
+    st.selectbox(label, list(titles), key=key, format_func=titles.get, persist_state="session")
+
+
+def _help(field: str) -> str:
+    return bounds(Training, field).help

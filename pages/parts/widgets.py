@@ -1,0 +1,91 @@
+"""Widgets over one value of the form, kept in the session under `form.<name>`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from kdcore.knobs import Choice, Knob, Range
+
+FEW_OPTIONS = 4  # up to so many are shown side by side
+
+
+def knob(label: str, group: str, of: Knob) -> None:
+    """The widget that a knob's bounds ask for."""
+    key = f"{group}.{of.name}"
+    st.session_state.setdefault(f"form.{key}", shown(of.default))
+    if isinstance(of.bounds, Range):
+        slider(label, key, of.bounds)
+    elif isinstance(of.bounds, Choice):
+        pick(label, key, of.bounds, of.default)
+    else:
+        st.text_input(label, key=f"form.{key}", help=of.bounds.help, persist_state="session")
+
+
+def pick(label: str, name: str, choice: Choice, default: Any) -> None:
+    """One of a few options side by side, or of many in a list."""
+    key = f"form.{name}"
+    if st.session_state[key] not in choice.options:
+        st.session_state[key] = default
+    common: dict[str, Any] = {
+        "key": key,
+        "format_func": option_words,
+        "help": choice.help or None,
+        "persist_state": "session",
+    }
+    if len(choice.options) <= FEW_OPTIONS:
+        st.segmented_control(label, choice.options, required=True, **common)
+    else:
+        st.selectbox(label, choice.options, **common)
+
+
+def slider(label: str, name: str, limits: Range) -> None:
+    """A slider over a knob's range, widened where a loaded recipe lies outside it."""
+    value = st.session_state[f"form.{name}"]
+    number = type(value)
+    st.slider(
+        label,
+        min_value=number(min(limits.low, value)),
+        max_value=number(max(limits.high, value)),
+        step=number(limits.step) if limits.step else None,
+        key=f"form.{name}",
+        help=limits.help or None,
+        persist_state="session",
+    )
+
+
+def ladder(label: str, rungs: Sequence[Any], name: str, help: str) -> None:
+    """A slider over chosen values, with one more rung where a loaded recipe lies between them."""
+    value = st.session_state[f"form.{name}"]
+    if value not in rungs:
+        rungs = sorted([*rungs, value], key=lambda rung: (isinstance(rung, str), rung))
+    st.select_slider(label, rungs, key=f"form.{name}", help=help, persist_state="session")
+
+
+def select(
+    label: str,
+    names: Sequence[str],
+    name: str,
+    title: Callable[[str], str],
+    help: str | None = None,
+) -> None:
+    """One of many by its title."""
+    key = f"form.{name}"
+    st.selectbox(label, names, key=key, format_func=title, help=help, persist_state="session")
+
+
+def option_words(option: str | int | bool) -> str:
+    """An option as a reader sees it."""
+    return ("yes" if option else "no") if isinstance(option, bool) else str(option)
+
+
+def words(name: str) -> str:
+    """A field's name as a reader sees it."""
+    return name.replace("_", " ")
+
+
+def shown(value: Any) -> Any:
+    """A list of widths as it is typed; anything else as it is."""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
