@@ -53,7 +53,7 @@ def test_choose_distill_read_and_compare(visit, store):
     assert "helped" in verdict.inner_text()
     assert store.get(first).result.verdict == "better"
     for arm in ("teacher", "control", "distilled"):
-        percent = re.compile(r"^\d\d\.\d( ± \d+\.\d)? %$")
+        percent = re.compile(r"^\d\d\.\d(\s±\s\d+\.\d)?\s%$")
         assert percent.match(tab.locator(f"[data-arm={arm}]").inner_text())
     assert tab.get_by_text(re.compile(r"^[\d.]+ kB$")).count() == 3
 
