@@ -10,12 +10,11 @@ import pytest
 import safetensors.torch
 import torch
 
-from kdcore import experiment, methods, models
+from kdcore import experiment, methods
 from kdcore.errors import RecipeError
 from kdcore.experiment import check, run, steps
 from kdcore.methods import UNLABELLED, Method
-from kdcore.models import Architecture
-from kdcore.recipe import ModelChoice, Recipe
+from kdcore.recipe import Recipe
 from kdcore.result import ARMS, Event, Progress, Result
 from kdcore.setting import Setting, derive
 from kdcore.shelf import Shelf
@@ -46,12 +45,13 @@ def accuracies(result: Result):
 
 @pytest.fixture
 def trained(monkeypatch):
-    """The weights that each network starts from, and its batches: the teachers' come first."""
+    """The weights each network starts from, and its batches' indices: the teachers' come first."""
     begun = []
 
     def spy(network, batches, loss, training, *rest):
         batches = list(islice(batches, training.steps))
-        begun.append((torch.nn.utils.parameters_to_vector(network.parameters()).detach(), batches))
+        weights = torch.nn.utils.parameters_to_vector(network.parameters()).detach()
+        begun.append((weights, [batch.indices for batch in batches]))
         return train(network, batches, loss, training, *rest)
 
     monkeypatch.setattr(experiment, "train", spy)
@@ -127,6 +127,7 @@ def test_a_teacher_from_the_shelf_gives_the_same_numbers_and_is_said_to_be_reuse
         {"teacher": {"options": {"widths": [9]}}},
         {"teacher_training": {"steps": 21}},
         {"teacher_seed": 1},
+        {"teacher_labelled": 500},
     ],
 )
 def test_a_teacher_that_would_be_trained_otherwise_is_not_reused(quick, shelf, values):
@@ -439,7 +440,7 @@ def test_the_kept_logits_are_those_of_every_seed_with_their_pictures(everything,
         assert kept[arm].dtype == np.float32
         assert kept[arm].shape == (seeds, 500, 10)
     assert kept["images"].dtype == np.uint8
-    assert np.array_equal(kept["images"], digits.test.images.numpy())
+    assert np.array_equal(kept["images"], digits.test.inputs.numpy())
     assert np.array_equal(kept["labels"], digits.test.labels.numpy())
 
 
@@ -451,7 +452,7 @@ def test_the_kept_weights_are_the_trained_ones(everything, arm, digits):
     weights = shelf.get(final.artifacts[f"{arm}.safetensors"])
     network.load_state_dict(safetensors.torch.load(weights))
     kept = np.load(io.BytesIO(shelf.get(final.artifacts["logits"])))
-    outputs = logits(network, digits.normalise(digits.test.images))
+    outputs = logits(network, digits.normalise(digits.test.inputs))
     np.testing.assert_allclose(outputs.numpy(), kept[arm][0], atol=1e-4)
 
 
@@ -502,15 +503,6 @@ def test_a_recipe_that_cannot_be_run_is_refused_before_anything_happens(
         run(recipe, heard.append, shelf)
     assert heard == []
     assert not shelf.folder.exists()
-
-
-@pytest.mark.parametrize("role", ["teacher", "student"])
-def test_a_network_that_takes_another_kind_of_input_is_refused(quick, monkeypatch, role):
-    reader = Architecture("reader", "", ("text", "audio"), "", (), lambda *_: None)
-    monkeypatch.setitem(models._architectures._items, "reader", reader)
-    sentence = f"{role} 'reader' takes text or audio input, but task 'digits' gives image"
-    with pytest.raises(RecipeError, match=sentence):
-        check(changed(quick, **{role: ModelChoice(architecture="reader")}))
 
 
 # running to the end, and stopping before it

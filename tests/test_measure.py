@@ -1,7 +1,6 @@
 """What a model costs: parameters, multiply-accumulates and latency."""
 
 import pytest
-import torch
 from torch import nn
 
 from kdcore.compress.export import to_onnx

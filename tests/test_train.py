@@ -16,6 +16,15 @@ from kdcore.train.optim import learning_rate, optimizer_for
 from kdcore.train.views import Views
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """As in a run: with more, a busy machine makes such small steps many times slower."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def split(count: int, seed: int = 0) -> Split:
     generator = torch.Generator().manual_seed(seed)
     images = torch.randn(count, 6, generator=generator)
@@ -97,7 +106,7 @@ def test_a_sample_that_was_not_asked_for_has_no_answer():
     assert given.isnan().any(1).tolist() == [False, True]
 
 
-@pytest.mark.parametrize(("steps", "expected"), [(1, 1), (20, 20), (40, 40), (400, 40), (410, 41)])
+@pytest.mark.parametrize(("steps", "expected"), [(1, 1), (20, 20), (40, 40), (400, 40), (405, 41)])
 def test_a_run_reports_some_forty_times_and_after_its_last_step(steps, expected):
     told = [report.step for report in reports(network(), steps)]
     assert len(told) == expected
@@ -106,14 +115,15 @@ def test_a_run_reports_some_forty_times_and_after_its_last_step(steps, expected)
 
 
 def test_a_term_is_the_mean_over_the_steps_since_the_last_report():
-    values = iter(range(1, 81))
+    values = iter(range(1, 82))
 
     def loss(module, batch):
         value = next(values)
         return module(DATA.inputs[batch.indices]).sum() * 0, {"count": torch.tensor(float(value))}
 
-    told = [report.metrics["count"] for report in reports(network(), 80, loss=loss)]
+    told = [report.metrics["count"] for report in reports(network(), 81, loss=loss)]
     assert told[:3] == [1.5, 3.5, 5.5]
+    assert told[-2:] == [79.5, 81]  # the last step comes alone
 
 
 def test_the_network_is_in_train_mode_at_every_step_though_it_is_evaluated_between():
@@ -123,8 +133,15 @@ def test_the_network_is_in_train_mode_at_every_step_though_it_is_evaluated_betwe
         modes.append(module.training)
         return HARD(module, batch)
 
-    list(reports(restless(), loss=loss))
+    list(reports(restless().eval(), loss=loss))
     assert modes == [True] * 20
+
+
+def test_at_a_report_the_network_is_as_it_was_judged():
+    module = restless()
+    for report in reports(module):
+        assert not module.training
+        assert report.metrics["accuracy"] == accuracy(module, VALIDATION)
 
 
 def test_training_moves_the_weights_and_lowers_the_loss():
@@ -192,6 +209,18 @@ def test_each_pass_over_the_pool_sees_every_sample_once():
         drawn = batches[start : start + 3]
         assert sorted(torch.cat([batch.indices for batch in drawn]).tolist()) == pool.tolist()
         assert {number for batch in drawn for number in batch.passes.tolist()} == {start // 3}
+
+
+def test_each_pass_over_the_pool_has_an_order_of_its_own():
+    batches = epochs(torch.arange(100), 100, seed=0)
+    assert next(batches).indices.tolist() != next(batches).indices.tolist()
+
+
+def test_a_batch_that_ends_a_pass_begins_the_next():
+    batches = list(itertools.islice(epochs(torch.tensor([4, 8, 15]), 2, seed=0), 6))
+    drawn = torch.cat([batch.indices for batch in batches]).tolist()
+    assert [sorted(drawn[start : start + 3]) for start in (0, 3, 6, 9)] == [[4, 8, 15]] * 4
+    assert [batch.passes.tolist() for batch in batches[:3]] == [[0, 0], [0, 1], [1, 1]]
 
 
 def test_a_pool_smaller_than_a_batch_still_fills_it():
