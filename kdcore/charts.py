@@ -102,7 +102,8 @@ def loss_curves(points: pd.DataFrame, steps: int) -> go.Figure:
                     hovertemplate="%{y:.3g}",
                 )
     figure.update_yaxes(type="log", tickformat="~g", nticks=6)
-    return _style(figure, "What is each loss term doing?", "loss (unweighted)", steps)
+    _style(figure, "What is each loss term doing?", "loss (unweighted)", steps)
+    return figure.update_layout(margin_t=88, height=338)  # on a phone, its names need three lines
 
 
 def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:

@@ -6,6 +6,7 @@ import argparse
 import logging
 import sys
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0, or 2 for a bad recipe, or 1 for anything else; errors are one sentence."""
     options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8")  # JSON is, whatever the terminal's locale
     try:
         return int(options.command(options))
     except KdError as error:
@@ -106,9 +109,9 @@ def _make_folder(out: Path) -> None:
 def _write(out: Path, result: Result, events: list[Event], shelf: Shelf) -> None:
     """recipe.json, result.json, curves.csv, and each artifact under its role's name."""
     try:
-        (out / "recipe.json").write_text(result.recipe.to_json() + "\n")
-        (out / "result.json").write_text(result.to_json(indent=2) + "\n")
-        with (out / "curves.csv").open("w") as file:
+        (out / "recipe.json").write_text(result.recipe.to_json() + "\n", encoding="utf-8")
+        (out / "result.json").write_text(result.to_json(indent=2) + "\n", encoding="utf-8")
+        with (out / "curves.csv").open("w", encoding="utf-8") as file:
             file.write("arm,seed,step,metric,value,seconds\n")
             for event in events:
                 for name, value in event.metrics.items():

@@ -77,6 +77,13 @@ def definitions(path: Path):
     return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
 
 
+@pytest.mark.parametrize("path", [*ENGINE, *PAGES], ids=name_of)
+def test_imports_are_written_out_from_the_root(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    relative = [node.lineno for node in ast.walk(tree) if getattr(node, "level", 0)]
+    assert relative == []
+
+
 @pytest.mark.parametrize("path", ENGINE, ids=name_of)
 def test_the_engine_knows_no_page(path):
     assert not {name for name in imported(path) if name.split(".")[0] in ("streamlit", "pages")}

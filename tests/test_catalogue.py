@@ -31,16 +31,33 @@ def test_every_definition_is_in_it(catalogue):
     assert {record.name for record in catalogue.methods} == set(methods.names())
 
 
-def test_a_record_carries_the_words_and_knobs_of_its_definition(catalogue):
-    record, definition = catalogue.method("kd"), methods.get("kd")
-    assert record.title == definition.title
-    assert record.formula == definition.formula
-    assert record.takes_temperature
-    assert catalogue.architecture("mlp").knobs == models.get("mlp").knobs
-    assert catalogue.architecture("lenet5").smallest == models.get("lenet5").smallest == 8
+@pytest.mark.parametrize("name", methods.names())
+def test_a_methods_record_carries_its_words_formula_and_knobs(catalogue, name):
+    record, definition = catalogue.method(name), methods.get(name)
+    for field in ("name", "title", "paper", "formula", "about", "takes_temperature", "knobs"):
+        assert getattr(record, field) == getattr(definition, field)
 
 
-def test_a_tasks_record_carries_its_sizes(catalogue):
+@pytest.mark.parametrize("name", models.names())
+def test_an_architectures_record_carries_its_words_needs_and_knobs(catalogue, name):
+    record, definition = catalogue.architecture(name), models.get(name)
+    for field in ("name", "title", "kinds", "smallest", "about", "knobs"):
+        assert getattr(record, field) == getattr(definition, field)
+
+
+@pytest.mark.parametrize("name", tasks.names())
+def test_a_tasks_record_carries_its_words_sizes_and_files(catalogue, name):
+    record, definition = catalogue.task(name), tasks.get(name)
+    for field in ("name", "title", "kind", "about"):
+        assert getattr(record, field) == getattr(definition, field)
+    for field in ("class_names", "input_shape", "train", "validation", "test"):
+        assert getattr(record, field) == getattr(definition.facts, field)
+    assert record.files == tuple(file.path for file in definition.files)
+    assert record.megabytes == sum(file.megabytes for file in definition.files)
+
+
+def test_the_digits_are_1097_and_200_and_500_pictures_of_8_by_8(catalogue):
     digits = catalogue.task("digits")
     assert (digits.train, digits.validation, digits.test) == (1097, 200, 500)
     assert digits.input_shape == (1, 8, 8)
+    assert digits.class_names == tuple("0123456789")

@@ -1,6 +1,7 @@
 """Figures: each answers the question in its title, and a model looks the same everywhere."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -37,15 +38,29 @@ def named(figure, name):
 
 
 def test_events_become_one_row_a_metric():
-    points = charts.frame(STUDENTS)
+    points = charts.frame(STUDENTS[1:])
     assert list(points.columns) == ["arm", "seed", "step", "metric", "value"]
-    assert len(points) == 2 + 2 + 3
+    assert points.to_numpy().tolist() == [
+        ["control", 1, 10, "hard", 4.0],
+        ["control", 1, 10, "accuracy", 0.6],
+        ["distilled", 0, 10, "hard", 1.0],
+        ["distilled", 0, 10, "soft", 8.0],
+        ["distilled", 0, 10, "accuracy", 0.8],
+    ]
 
 
 def test_a_curve_is_the_mean_and_deviation_over_seeds():
     line = charts.over_seeds(charts.frame(STUDENTS), "control", "accuracy")
     assert list(line["mean"]) == [0.5]
     assert line["sd"].item() == pytest.approx(0.2 / math.sqrt(2))
+
+
+def test_a_curve_has_one_point_a_step_in_their_order():
+    later = [event("control", 0, 20, hard=-1.0), event("control", 1, 20, hard=-3.0)]
+    line = charts.over_seeds(charts.frame(later + STUDENTS), "control", "hard")
+    assert line["step"].tolist() == [10, 20]
+    assert line["mean"].tolist() == [3.0, -2.0]
+    assert line["sd"].tolist() == pytest.approx([math.sqrt(2), math.sqrt(2)])
 
 
 def test_a_single_seed_has_a_band_of_no_width():
@@ -63,11 +78,47 @@ def test_the_teacher_is_a_curve_until_the_students_begin_and_then_a_level():
     assert later.layout.title.text == "Which student is ahead?"
 
 
-def test_each_student_is_drawn_in_its_own_colour_and_dash():
-    figure = charts.accuracy_curves(charts.frame(STUDENTS), 50)
-    for arm in ("control", "distilled"):
+def test_each_student_is_drawn_in_percent_in_its_own_colour_and_dash():
+    figure = charts.accuracy_curves(charts.frame(TEACHER + STUDENTS), 50)
+    for arm in ARMS:
         line = named(figure, LOOKS[arm].short).line
         assert (line.color, line.dash) == (LOOKS[arm].colour, LOOKS[arm].dash)
+    for name, percent in (("Labels alone", 50), ("Distilled", 80)):
+        assert list(named(figure, name).x) == [10]
+        assert list(named(figure, name).y) == pytest.approx([percent])
+
+
+def test_the_teacher_alone_is_drawn_in_its_own_colour_and_dash():
+    for draw in (charts.accuracy_curves, charts.loss_curves):
+        figure = draw(charts.frame(TEACHER), 20)
+        assert figure.data[-1].line.color == LOOKS["teacher"].colour
+    alone = charts.accuracy_curves(charts.frame(TEACHER), 20)
+    assert named(alone, "Teacher").line.dash == LOOKS["teacher"].dash
+
+
+def test_a_band_reaches_one_deviation_up_and_down_but_not_over_100_percent():
+    # 0.4 and 0.6: 0.5 ± 0.2 / √2; 0.9 and 1: 0.95 ± 0.1 / √2, which is more than 1
+    later = [event("control", 0, 20, accuracy=0.9), event("control", 1, 20, accuracy=1.0)]
+    figure = charts.accuracy_curves(charts.frame(STUDENTS[:2] + later), 50)
+    upper, lower, middle = figure.data
+    assert list(middle.y) == pytest.approx([50, 95])
+    assert list(upper.y) == pytest.approx([50 + 20 / math.sqrt(2), 100])
+    assert list(lower.y) == pytest.approx([50 - 20 / math.sqrt(2), 95 - 10 / math.sqrt(2)])
+    assert (upper.fill, lower.fill) == (None, "tonexty")
+    assert [trace.showlegend for trace in figure.data] == [False, False, None]
+
+
+@pytest.mark.parametrize(("accuracy", "bottom"), [(0.9, 50), (0.3, 25), (0.02, 0)])
+def test_the_accuracy_axis_begins_below_the_lowest_curve_at_half_or_under(accuracy, bottom):
+    points = charts.frame([event("control", 0, 10, accuracy=accuracy)])
+    axis = charts.accuracy_curves(points, 50).layout.yaxis
+    assert list(axis.range) == pytest.approx([bottom, 101])
+
+
+def test_curves_run_over_all_the_steps_there_will_be():
+    for draw in (charts.accuracy_curves, charts.loss_curves):
+        axis = draw(charts.frame(STUDENTS), 50).layout.xaxis
+        assert (list(axis.range), axis.title.text) == ([0, 50], "step")
 
 
 def test_the_three_models_differ_in_colour_dash_and_marker():
@@ -83,6 +134,15 @@ def test_every_loss_term_of_every_student_is_a_line():
         "hard, distilled": [1.0],
         "soft, distilled": [8.0],
     }
+    assert named(figure, "hard, labels alone").line.color == LOOKS["control"].colour
+    assert named(figure, "hard, distilled").line.color == LOOKS["distilled"].colour
+    assert named(figure, "hard, distilled").line.dash != named(figure, "soft, distilled").line.dash
+    assert figure.layout.yaxis.type == "log"
+
+
+def test_before_the_students_the_teachers_own_loss_is_drawn():
+    (line,) = charts.loss_curves(charts.frame(TEACHER), 50).data
+    assert (line.name, list(line.x), list(line.y)) == ("hard, teacher", [10], [1.0])
 
 
 def test_a_scatter_places_each_model_by_its_cost_and_accuracy():
@@ -90,13 +150,35 @@ def test_a_scatter_places_each_model_by_its_cost_and_accuracy():
     assert list(named(size, "Teacher").x) == [100]
     assert list(named(size, "Teacher").y) == pytest.approx([85])
     assert named(size, "Teacher").error_y.array[0] == pytest.approx(10 / math.sqrt(2))
-    assert named(size, "Distilled").marker.symbol == LOOKS["distilled"].marker
+    for look in LOOKS.values():
+        marker = named(size, look.short).marker
+        assert (marker.color, marker.symbol) == (look.colour, look.marker)
     latency = charts.cost_scatter(result().arms, "latency")
     assert list(named(latency, "Teacher").x) == [4]
+    assert [figure.layout.xaxis.type for figure in (size, latency)] == ["log", "log"]
+
+
+def test_every_model_of_a_scatter_has_room_around_it():
+    low, high = charts.cost_scatter(result().arms, "size").layout.xaxis.range  # powers of ten
+    assert low < math.log10(10) < math.log10(100) < high
 
 
 def test_what_is_not_measured_yet_is_not_drawn():
     assert charts.cost_scatter(result(latency=None).arms, "latency").data == ()
+
+
+@pytest.mark.parametrize(("cost", "field"), [("size", "onnx_bytes"), ("latency", "latency_ms")])
+def test_a_model_whose_cost_is_not_measured_is_left_out_alone(cost, field):
+    arms = result().arms
+    arms["teacher"] = replace(arms["teacher"], **{field: None})
+    figure = charts.cost_scatter(arms, cost)
+    assert [trace.name for trace in figure.data] == ["Labels alone", "Distilled"]
+
+
+def test_a_single_seed_has_a_bar_of_no_length():
+    arms = {name: replace(arm, accuracy=(0.5,)) for name, arm in result().arms.items()}
+    for trace in charts.cost_scatter(arms, "size").data:
+        assert (trace.y[0], trace.error_y.array[0]) == (50, 0)
 
 
 def test_a_difference_is_drawn_with_its_interval():
@@ -104,6 +186,10 @@ def test_a_difference_is_drawn_with_its_interval():
     first, second = figure.data
     assert (first.x[0], first.error_x.array[0], first.error_x.arrayminus[0]) == (1.0, 0.5, 0.5)
     assert (second.x[0], second.y[0]) == (-2.0, "B")
+    assert (second.error_x.array[0], second.error_x.arrayminus[0]) == (1.0, 1.0)
+    (zero,) = figure.layout.shapes
+    assert (zero.x0, zero.x1) == (0, 0)
+    assert figure.layout.yaxis.categoryarray == ("B", "A")  # from the bottom up
 
 
 def test_a_difference_without_an_interval_is_a_point():
@@ -117,6 +203,25 @@ def test_compared_runs_differ_in_dash_and_models_in_colour():
     control = [trace for trace in figure.data if trace.name.endswith("labels alone")]
     assert len({trace.line.dash for trace in control}) == 4
     assert {trace.line.color for trace in control} == {LOOKS["control"].colour}
+    assert list(named(figure, "A: labels alone").x) == [10]
+    assert list(named(figure, "A: labels alone").y) == pytest.approx([50])
+    assert list(named(figure, "D: distilled").y) == pytest.approx([80])
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        charts.accuracy_curves(charts.frame(TEACHER + STUDENTS), 50),
+        charts.loss_curves(charts.frame(STUDENTS), 50),
+        charts.cost_scatter(result().arms, "size"),
+        charts.cost_scatter(result().arms, "latency"),
+        charts.compared_differences([("A", result())]),
+        charts.compared_curves([("A", charts.frame(STUDENTS))], 50),
+    ],
+)
+def test_a_chart_asks_the_question_it_answers(figure):
+    assert figure.layout.title.text.endswith("?")
+    assert len(figure.data) > 0
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """python -m kdcore: one JSON object on stdout, one sentence for a mistake."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,10 @@ import pandas as pd
 import pytest
 
 import kdcore
+from kdcore import experiment
 from kdcore.cli import main
 from kdcore.recipe import Recipe
+from kdcore.result import Progress, Result
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,18 +26,31 @@ def recipe_file(quick, tmp_path) -> Path:
     return path
 
 
-def test_a_run_prints_its_result_as_the_only_thing_on_stdout(recipe_file, home):
+@pytest.fixture(scope="module")
+def shell(quick, tmp_path_factory):
+    """One run from a real shell, whose locale knows ASCII alone; and the folder it wrote to."""
+    folder = tmp_path_factory.mktemp("shell")
+    recipe = Recipe(**{**quick.model_dump(), "title": "α"})
+    (folder / "recipe.json").write_text(recipe.to_json(), encoding="utf-8")
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    out = folder / "new" / "folder"
     done = subprocess.run(
-        [sys.executable, "-m", "kdcore", "run", recipe_file],
+        [sys.executable, "-m", "kdcore", "run", folder / "recipe.json", "--out", out],
         cwd=ROOT,
+        env={**os.environ, **plain, "KDCORE_HOME": str(folder / "home")},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
+    return done, out
+
+
+def test_a_run_prints_its_result_as_the_only_thing_on_stdout(shell):
+    done, _ = shell
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["verdict"] in ("better", "worse", "no clear difference", "too few seeds")
-    assert set(result["difference"]) >= {"mean", "low", "high"}
+    assert result["difference"]["low"] < result["difference"]["mean"] < result["difference"]["high"]
     assert result["seconds"] > 0
     assert set(result["arms"]) == {"teacher", "control", "distilled"}
     for name, arm in result["arms"].items():
@@ -45,27 +61,72 @@ def test_a_run_prints_its_result_as_the_only_thing_on_stdout(recipe_file, home):
     assert done.stderr.split() == ["teacher", "students", "measuring"]
 
 
-def test_the_shell_and_python_give_the_same_numbers(recipe_file, quick, capsys, tmp_path):
-    assert main(["run", str(recipe_file)]) == 0
-    shell = json.loads(capsys.readouterr().out)["arms"]
-    python = kdcore.run(quick).arms
-    for name, arm in python.items():
-        assert shell[name]["accuracy"] == list(arm.accuracy)
+def test_the_shell_and_python_give_the_same_numbers(shell, quick):
+    done, _ = shell
+    arms = json.loads(done.stdout)["arms"]
+    for name, arm in kdcore.run(quick).arms.items():
+        for numbers in ("accuracy", "best_on_validation"):
+            assert arms[name][numbers] == list(getattr(arm, numbers))
 
 
-def test_out_keeps_recipe_result_curves_and_models(recipe_file, tmp_path, capsys):
-    out = tmp_path / "new" / "folder"
-    assert main(["run", str(recipe_file), "--out", str(out)]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert Recipe.load(out / "recipe.json") == Recipe.load(recipe_file)
-    assert json.loads((out / "result.json").read_text()) == printed
-    curves = pd.read_csv(out / "curves.csv")
-    assert set(curves["arm"]) == {"teacher", "control", "distilled"}
-    assert curves["step"].max() == 20
+def test_out_keeps_recipe_result_curves_and_models(shell):
+    done, out = shell
+    printed = json.loads(done.stdout)
+    assert {file.name for file in out.iterdir()} == {
+        *("recipe.json", "result.json", "curves.csv", "logits.npz"),
+        *(f"{arm}.{kind}" for arm in printed["arms"] for kind in ("onnx", "safetensors")),
+    }
+    assert Recipe.load(out / "recipe.json") == Recipe.load(out.parents[1] / "recipe.json")
+    assert json.loads((out / "result.json").read_text(encoding="utf-8")) == printed
     for arm in printed["arms"]:
         onnxruntime.InferenceSession(out / f"{arm}.onnx")
         assert (out / f"{arm}.onnx").stat().st_size == printed["arms"][arm]["onnx_bytes"]
-    assert (out / "logits.npz").exists()
+
+
+def test_the_curves_tell_of_every_arm_seed_and_step(shell):
+    _, out = shell
+    curves = pd.read_csv(out / "curves.csv")
+    assert list(curves.columns) == ["arm", "seed", "step", "metric", "value", "seconds"]
+    drawn = {name: (set(each.seed), set(each.step)) for name, each in curves.groupby("arm")}
+    every = set(range(1, 21))
+    assert drawn == {
+        "teacher": ({0}, every),
+        "control": ({0, 1, 2}, every),
+        "distilled": ({0, 1, 2}, every),
+    }
+    assert set(curves[curves.arm == "distilled"].metric) == {"hard", "soft", "accuracy"}
+    assert curves.seconds.is_monotonic_increasing
+    assert curves.seconds.iloc[-1] > 0
+
+
+def test_on_a_terminal_progress_is_one_line_written_over(shell, recipe_file, monkeypatch, capsys):
+    done, _ = shell
+    result = Result.from_json(done.stdout)
+
+    def short(recipe, on_event, shelf):
+        on_event(Progress("teacher", 0.25, 3.4))
+        on_event(Progress("measuring", 1.0, None))
+        return result
+
+    monkeypatch.setattr(experiment, "run", short)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["run", str(recipe_file)]) == 0
+    said = capsys.readouterr()
+    assert said.err.split("\r") == [
+        "",
+        "teacher  25%, 3 s left".ljust(49),
+        "measuring 100%".ljust(49) + "\n",
+    ]
+    assert Result.from_json(said.out) == result
+
+
+def test_a_run_that_is_interrupted_is_exit_code_130(recipe_file, monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "run", interrupted)
+    assert main(["run", str(recipe_file)]) == 130
+    assert capsys.readouterr() == ("", "kdcore: stopped\n")
 
 
 @pytest.mark.parametrize(
@@ -73,8 +134,11 @@ def test_out_keeps_recipe_result_curves_and_models(recipe_file, tmp_path, capsys
     [
         ("{", "not valid JSON"),
         ('{"temperature": 0}', "temperature is 0; it must be greater than 0"),
+        ('{"temperature": -1}', "temperature is -1; it must be greater than 0"),
         ('{"temprature": 4}', "did you mean 'temperature'?"),
         ('{"task": "digit"}', "did you mean 'digits'?"),
+        ('{"method": {"name": "kdd"}}', "did you mean 'kd'?"),
+        ('{"student": {"architecture": "mpl"}}', "did you mean 'mlp'?"),
         ('{"training": {"steps": 0}}', "training.steps is 0"),
         ('{"soft_weight": 0, "hard_weight": 0}', "are both 0"),
         ('{"transfer": {"labelled": 2000}}', "has 1,097 training samples"),
@@ -92,7 +156,10 @@ def test_a_bad_recipe_is_one_sentence_and_exit_code_2(text, sentence, tmp_path, 
 
 def test_a_recipe_that_is_not_there_is_exit_code_2(tmp_path, capsys):
     assert main(["run", str(tmp_path / "none.json")]) == 2
-    assert "No such file" in capsys.readouterr().err
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "No such file" in said.err
+    assert said.err.count("\n") == 1
 
 
 def test_an_unwritable_home_is_one_sentence_and_exit_code_1(

@@ -1,0 +1,92 @@
+"""A trained model as one ONNX file, which answers as the network does."""
+
+import logging
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import nn
+
+from kdcore.compress.export import to_onnx
+from kdcore.measure.size import parameters
+
+MLP = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+
+
+@pytest.fixture(scope="module")
+def exported():
+    return to_onnx(MLP, (1, 8, 8))
+
+
+@pytest.fixture
+def chatter():
+    logger = logging.getLogger("torch.onnx")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    yield logger
+    logger.setLevel(before)
+
+
+def answer(model: bytes, inputs: torch.Tensor) -> np.ndarray:
+    (outputs,) = onnxruntime.InferenceSession(model).run(None, {"input": inputs.numpy()})
+    return outputs
+
+
+@pytest.mark.parametrize("batch", [1, 2, 33])
+def test_the_exported_model_answers_as_torch_does_at_any_batch(exported, batch):
+    inputs = torch.randn(batch, 1, 8, 8)
+    np.testing.assert_allclose(answer(exported, inputs), MLP(inputs).detach().numpy(), atol=1e-5)
+
+
+def test_a_file_takes_one_input_to_logits_at_a_free_batch_size(exported):
+    graph = onnx.load_from_string(exported).graph
+    for values, name, shape in ((graph.input, "input", [1, 8, 8]), (graph.output, "logits", [10])):
+        (value,) = values
+        batch, *rest = value.type.tensor_type.shape.dim
+        assert value.name == name
+        assert value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+        assert batch.dim_param
+        assert [each.dim_value for each in rest] == shape
+
+
+def test_a_file_is_valid_onnx(exported):
+    onnx.checker.check_model(onnx.load_from_string(exported), full_check=True)
+
+
+def test_the_weights_are_inside_the_one_file(exported):
+    tensors = onnx.load_from_string(exported).graph.initializer
+    assert not any(tensor.external_data for tensor in tensors)
+    assert len(exported) > 4 * parameters(MLP)
+
+
+def test_a_network_is_exported_as_it_answers_in_eval_mode():
+    network = nn.Sequential(
+        nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Dropout(0.9), nn.Linear(72, 3)
+    )
+    network.train()
+    network(torch.randn(50, 1, 8, 8))  # moves the running mean and deviation
+    exported = to_onnx(network, (1, 8, 8))
+    assert not network.training
+    inputs = torch.randn(2, 1, 8, 8)
+    np.testing.assert_allclose(
+        answer(exported, inputs), network(inputs).detach().numpy(), atol=1e-5
+    )
+
+
+def test_exporting_prints_nothing_and_leaves_the_exporters_log_level_alone(chatter, capfd):
+    to_onnx(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), (1, 8, 8))
+    assert chatter.level == logging.CRITICAL
+    said = capfd.readouterr()
+    assert (said.out, said.err) == ("", "")
+
+
+def test_an_export_that_fails_leaves_the_exporters_log_level_alone(chatter, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(RuntimeError, match="no such operator"):
+        to_onnx(MLP, (1, 8, 8))
+    assert chatter.level == logging.CRITICAL
