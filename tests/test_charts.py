@@ -78,6 +78,12 @@ def test_the_teacher_is_a_curve_until_the_students_begin_and_then_a_level():
     assert later.layout.title.text == "Which student is ahead?"
 
 
+def test_the_teachers_level_is_its_last_accuracy_and_not_its_highest():
+    fallen = [*TEACHER, event("teacher", 0, 30, accuracy=0.6), *STUDENTS]
+    level = named(charts.accuracy_curves(charts.frame(fallen), 50), "Teacher")
+    assert list(level.y) == pytest.approx([60, 60])
+
+
 def test_each_student_is_drawn_in_percent_in_its_own_colour_and_dash():
     figure = charts.accuracy_curves(charts.frame(TEACHER + STUDENTS), 50)
     for arm in ARMS:

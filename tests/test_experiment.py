@@ -97,11 +97,23 @@ def everything(tmp_path_factory):
         ("digits-few-labels", "better"),
         ("digits-all-labels", "no clear difference"),
         ("digits-too-cold", "worse"),
+        ("digits-missing-class", "better"),
+        ("digits-noisy-labels", "better"),
     ],
 )
 def test_a_preset_gives_the_verdict_it_is_named_for(preset, expected, preset_shelf):
     result = verdict_of(Recipe.load(PRESETS / f"{preset}.json"), preset_shelf)
     assert result.verdict == expected
+
+
+def test_a_student_reads_a_class_it_never_saw_only_through_a_warm_teacher(shelf):
+    warm = Recipe.load(PRESETS / "digits-missing-class.json")
+    result = verdict_of(changed(warm, seeds=(0,)), shelf)
+    cold = verdict_of(changed(warm, seeds=(0,), temperature=1.0), shelf)
+    assert result.arms["control"].left_out == (0.0,)
+    assert result.arms["distilled"].left_out[0] > 0.8
+    assert cold.arms["distilled"].left_out[0] < 0.4
+    assert result.arms["teacher"].left_out[0] > 0.9
 
 
 # the same numbers again

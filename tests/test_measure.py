@@ -47,17 +47,19 @@ def test_counting_does_not_train():
 
 
 def test_models_take_turns(monkeypatch):
-    order = []
+    order, timed = [], []
 
     def sample(model, inputs, calls):
         order.append(model)
-        return 0.001, 0.001
+        timed.append(calls)
+        return 0.0001, 0.0001
 
     monkeypatch.setattr(latency, "session", lambda model: model)
     monkeypatch.setattr(latency, "_sample", sample)
     latency.latencies({"a": b"A", "b": b"B", "c": b"C"}, (1, 8, 8), batch=1)
     assert order[:3] == [b"A", b"B", b"C"]  # to find out how many calls fill a sample
     assert order[3:] == [b"A", b"B", b"C"] * latency.ROUNDS
+    assert set(timed[3:]) == {10}  # of a tenth of a millisecond each: a millisecond
 
 
 def test_each_models_own_samples_make_its_latency(monkeypatch):

@@ -198,6 +198,7 @@ def test_logits_in_parts_are_the_logits_at_once():
 def test_accuracy_counts_where_the_highest_logit_is_the_labels():
     outputs = torch.tensor([[1.0, 2.0], [3.0, 1.0], [0.0, 5.0], [2.0, 1.0]])
     assert share_correct(outputs, torch.tensor([1, 0, 0, 0])) == 0.75
+    assert share_correct(outputs[:3], torch.tensor([1, 1, 0])) == 1 / 3
     same = nn.Identity()
     assert accuracy(same, Split(outputs, torch.tensor([1, 0, 1, 0]))) == 1.0
 

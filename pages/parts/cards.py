@@ -32,9 +32,21 @@ def card(name: ArmName, result: Result) -> str:
         f'<div style="{LARGE}" data-arm="{name}">{accuracy_text(arm.accuracy)}</div>',
         f'<div style="{SMALL}">test accuracy, {_seeds(len(arm.accuracy))}{_share(name, result)}; '
         f"of the weights that did best on validation: {best}</div>",
+        _left_out(name, result),
         f'<div style="{GRID}">{cells}</div>',
     ]
     return "".join(parts)
+
+
+def _left_out(name: ArmName, result: Result) -> str:
+    """How well a model reads the classes of which the student never saw a sample."""
+    left_out = result.arms[name].left_out
+    if not left_out:
+        return ""
+    of = "that the student never saw" if name == "teacher" else "it never saw"
+    return (
+        f'<div style="margin-bottom:.7rem"><b>{accuracy_text(left_out)}</b> on classes {of}</div>'
+    )
 
 
 def _share(name: ArmName, result: Result) -> str:

@@ -255,3 +255,11 @@ def test_a_refused_run_says_why_and_stays_said(open_app, monkeypatch):
     app.button(key="distill").click().run()
     assert [error.value for error in app.error] == ["no Dask scheduler answers"]
     assert "run" not in app.query_params
+
+
+def test_a_class_left_out_has_a_line_of_its_own_in_every_card(open_app, finished):
+    run = finished(transfer={"labelled": "all", "left_out": [3]})
+    app = open_app(run=run.id)
+    cards = [h.proto.body for h in app.get("html") if "data-arm" in h.proto.body]
+    assert ["never saw" in card for card in cards] == [True] * 3
+    assert "<b>0.0" in cards[1]
