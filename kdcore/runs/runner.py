@@ -83,27 +83,29 @@ class Runner:
         self, choice: ModelChoice, input_shape: tuple[int, ...], classes: int
     ) -> tuple[int, int] | None:
         """Parameters and multiply-accumulates before anything is trained; None while the engine
-        is not there yet. A worker answers beside its work.
+        is not there yet, or busy. Raises RecipeError on options the architecture does not take.
         """
         client = self._client
         if client is None or client.status != "running":
             return None
 
-        def measure(text: str) -> tuple[int, int]:
-            from kdcore.measure.size import of_choice
+        def measure(text: str) -> tuple[int, int] | None:
             from kdcore.recipe import ModelChoice
+            from kdcore.runs.worker import sizes
 
-            return of_choice(ModelChoice.model_validate_json(text), input_shape, classes)
+            return sizes(ModelChoice.model_validate_json(text), input_shape, classes)
 
         workers = list(client.scheduler_info(n_workers=1)["workers"])
         if not workers:
             return None
         try:
             answers = client.run(measure, choice.model_dump_json(), workers=workers)
-        except (OSError, TimeoutError) as error:
+        except KdError:
+            raise
+        except Exception as error:  # a nicety: whatever is wrong with it, the page goes on
             log.warning("no sizes from the engine: %s", error)
             return None
-        found: tuple[int, int] = next(iter(answers.values()))
+        found: tuple[int, int] | None = next(iter(answers.values()))
         return found
 
     def reconcile_soon(self) -> None:

@@ -30,7 +30,7 @@ HEARTBEAT_SECONDS = 2.0
 LAST_WORD_SECONDS = 30.0
 
 _one_at_a_time = threading.Lock()
-"""torch's exporter patches global state, so that two threads must not use it at once."""
+"""torch's exporter patches global state, so that two threads must not use torch at once."""
 
 
 def execute(run_id: str, settings: Settings) -> None:
@@ -70,6 +70,23 @@ def warm_up() -> None:
                     pass
     except Exception:
         log.exception("warming up failed; the first run will say why")
+
+
+def sizes(
+    choice: ModelChoice, input_shape: tuple[int, ...], classes: int
+) -> tuple[int, int] | None:
+    """Parameters and multiply-accumulates of a network; None where the worker is at work.
+
+    Never waits: it is asked for in the thread that keeps the worker in touch with its scheduler.
+    """
+    from kdcore.measure.size import of_choice
+
+    if not _one_at_a_time.acquire(blocking=False):
+        return None
+    try:
+        return of_choice(choice, input_shape, classes)
+    finally:
+        _one_at_a_time.release()
 
 
 def _outcome(store: Store, run: Run, shelf: Shelf) -> tuple[State, str | None]:

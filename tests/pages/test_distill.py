@@ -1,5 +1,7 @@
 """The page Distill, from its first visit to every way a run can end."""
 
+from pathlib import Path
+
 import pytest
 
 from kdcore.errors import RunError
@@ -263,3 +265,13 @@ def test_a_class_left_out_has_a_line_of_its_own_in_every_card(open_app, finished
     cards = [h.proto.body for h in app.get("html") if "data-arm" in h.proto.body]
     assert ["never saw" in card for card in cards] == [True] * 3
     assert "<b>0.0" in cards[1]
+
+
+@pytest.mark.parametrize("preset", sorted(p.stem for p in Path("assets/recipes").glob("*.json")))
+def test_every_preset_fills_the_form_with_itself(open_app, store, preset):
+    app = open_app()
+    app.button_group(key="form.preset").set_value("digits-all-labels").run()
+    app.button_group(key="form.preset").set_value(preset).run()
+    assert not app.exception
+    recipe = Recipe.load(f"assets/recipes/{preset}.json")
+    assert submitted(app, store).id == recipe.id

@@ -4,13 +4,14 @@ import json
 import os
 import signal
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
 
 import kdcore
-from kdcore.errors import RunError
-from kdcore.recipe import Recipe
+from kdcore.errors import RecipeError, RunError
+from kdcore.recipe import ModelChoice, Recipe
 from kdcore.result import ARMS
 from kdcore.runs import cluster, runner
 from kdcore.runs.runner import Runner
@@ -159,6 +160,30 @@ def test_the_catalogue_is_read_once_for_each_state_of_the_code(run_it, monkeypat
     monkeypatch.setattr(runner, "code_id", lambda: "other")
     run_it.catalogue()
     assert len(reads) >= 1
+
+
+def test_sizes_are_known_before_anything_is_trained(run_it, quick):
+    def sizes():
+        return run_it.sizes(quick.student, (1, 8, 8), 10)
+
+    assert eventually(lambda: sizes() == (65 * 4 + 5 * 10, 64 * 4 + 4 * 10))
+
+
+def test_options_that_a_network_does_not_take_have_no_size(run_it):
+    def refused():
+        with suppress(RecipeError):
+            return run_it.sizes(ModelChoice(options={"width": 3}), (1, 8, 8), 10) and False
+        return True
+
+    assert eventually(refused)
+
+
+def test_a_worker_that_is_at_work_is_not_asked_for_sizes(run_it, quick, long):
+    run = run_it.submit(long, "long")
+    begun(run_it, run)
+    assert run_it.sizes(quick.student, (1, 8, 8), 10) is None
+    run_it.cancel(run.id)
+    assert eventually(lambda: state(run_it, run) == "cancelled")
 
 
 # somebody else's cluster
