@@ -6,13 +6,15 @@ under the code's id: a new definition makes a new catalogue by itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
 from kdcore.fits import refusal
+from kdcore.ingest import Kept, kept
 from kdcore.knobs import Knob
 
 if TYPE_CHECKING:
@@ -73,7 +75,7 @@ Record = TypeVar("Record", TaskRecord, ArchitectureRecord, MethodRecord)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All definitions of this installation."""
+    """All definitions of this installation; own data comes and goes, see `with_own`."""
 
     tasks: tuple[TaskRecord, ...]
     architectures: tuple[ArchitectureRecord, ...]
@@ -91,6 +93,11 @@ class Catalogue:
         """The method of that name."""
         return _named(self.methods, name)
 
+    def with_own(self, data: Path) -> Catalogue:
+        """This catalogue, and the own data that is kept under the data folder right now."""
+        own = tuple(_own_record(each) for each in kept(data))
+        return replace(self, tasks=self.tasks + own)
+
     def to_json(self) -> str:
         """JSON that `from_json` reads back."""
         return _adapter().dump_json(self).decode()
@@ -106,7 +113,7 @@ def read_catalogue() -> Catalogue:
     from kdcore import methods, models, tasks
 
     return Catalogue(
-        tasks=tuple(_task_record(tasks.get(name)) for name in tasks.names()),
+        tasks=tuple(_task_record(tasks.get(name)) for name in tasks.built_in()),
         architectures=tuple(
             ArchitectureRecord(a.name, a.title, a.kinds, a.smallest, a.about, a.knobs)
             for a in map(models.get, models.names())
@@ -124,6 +131,14 @@ def _task_record(task: Task) -> TaskRecord:
         **vars(task.facts),
         files=tuple(file.path for file in task.files),
         megabytes=sum(file.megabytes for file in task.files),
+    )
+
+
+def _own_record(own: Kept) -> TaskRecord:
+    train, validation, test = own.sizes
+    return TaskRecord(
+        *(own.task, own.name, "image", own.about, own.class_names, own.shape),
+        *(train, validation, test),
     )
 
 

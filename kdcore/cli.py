@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pydantic_core import to_json
 
 from kdcore.errors import HomeError, KdError, RecipeError
 from kdcore.recipe import Recipe
@@ -48,6 +50,17 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=_cluster)
     catalogue = commands.add_parser("catalogue", help="print all definitions as JSON")
     catalogue.set_defaults(command=_catalogue)
+    for name, command in {"tasks": _tasks, "architectures": _architectures}.items():
+        listing = commands.add_parser(name, help=f"print a table of all {name}")
+        listing.add_argument("--json", action="store_true", help="print the records as JSON")
+        listing.set_defaults(command=command)
+    ingest = commands.add_parser("ingest", help="keep own pictures; prints their task's name")
+    ingest.add_argument(
+        "path", metavar="PATH", help="a folder or .zip of class folders, .npz, .csv"
+    )
+    ingest.add_argument("--name", required=True, help="what people call it")
+    ingest.add_argument("--side", type=int, metavar="N", help="resize to N×N pixels")
+    ingest.set_defaults(command=_ingest)
     return parser
 
 
@@ -140,4 +153,61 @@ def _catalogue(_options: argparse.Namespace) -> int:
     from kdcore.catalogue import read_catalogue
 
     print(read_catalogue().to_json())
+    return 0
+
+
+def _tasks(options: argparse.Namespace) -> int:
+    from kdcore.catalogue import read_catalogue
+
+    records = read_catalogue().with_own(Settings.from_environment().data).tasks
+    rows = [
+        *[("NAME", "TITLE", "KIND", "SHAPE", "CLASSES", "TRAIN", "VALIDATION", "TEST", "DOWNLOAD")],
+        *(
+            (
+                *(each.name, each.title, each.kind, "×".join(map(str, each.input_shape))),
+                *(f"{len(each.class_names):,}", f"{each.train:,}", f"{each.validation:,}"),
+                *(f"{each.test:,}", f"{each.megabytes:,.0f} MB" if each.files else "none"),
+            )
+            for each in records
+        ),
+    ]
+    return _print(records, rows, options.json)
+
+
+def _architectures(options: argparse.Namespace) -> int:
+    from kdcore.catalogue import read_catalogue
+
+    records = read_catalogue().architectures
+    rows = [
+        *[("NAME", "TITLE", "KIND", "KNOBS")],
+        *(
+            (
+                *(each.name, each.title, ", ".join(each.kinds)),
+                ", ".join(f"{knob.name}={knob.default}" for knob in each.knobs),
+            )
+            for each in records
+        ),
+    ]
+    return _print(records, rows, options.json)
+
+
+def _print(records: Sequence[object], rows: Sequence[tuple[str, ...]], as_json: bool) -> int:
+    """Records as JSON, or rows as a table whose columns are as wide as they need to be."""
+    if as_json:
+        print(to_json(records, indent=2).decode())
+        return 0
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        print("  ".join(cells).rstrip())
+    return 0
+
+
+def _ingest(options: argparse.Namespace) -> int:
+    from kdcore.ingest import inspect, keep
+
+    preview = inspect(options.path, options.name, side=options.side)
+    for sentence in (f"{preview.summary}.", *preview.warnings):
+        print(sentence, file=sys.stderr)
+    print(keep(preview, Settings.from_environment().data).task)
     return 0

@@ -17,6 +17,7 @@ ROOMS = [
         "errors",
         "code",
         "fits",
+        "ingest",
         "knobs",
         "registry",
         "recipe",
@@ -36,7 +37,14 @@ APART = {"tasks", "models", "methods"}
 
 TORCH_FREE = [
     *("kdcore", "kdcore.fits", "kdcore.recipe", "kdcore.statistics", "kdcore.result"),
-    *("kdcore.settings", "kdcore.shelf", "kdcore.catalogue", "kdcore.charts", "kdcore.cli"),
+    *(
+        "kdcore.ingest",
+        "kdcore.settings",
+        "kdcore.shelf",
+        "kdcore.catalogue",
+        "kdcore.charts",
+        "kdcore.cli",
+    ),
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),
     "kdcore.runs.preload",
 ]

@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 import torch
 from torch import Tensor
 
+from kdcore.errors import UnknownNameError
 from kdcore.registry import Registry, first_line, import_siblings
 from kdcore.tasks.download import RemoteFile
 
@@ -96,7 +97,26 @@ class Task:
 
 
 _tasks: Registry[Task] = Registry("task")
-get, names = _tasks.get, _tasks.names
+built_in = _tasks.names
+
+
+def get(name: str) -> Task:
+    """The task of that name, built in or own data. Raises UnknownNameError with a close match."""
+    if name in built_in():
+        return _tasks.get(name)
+    from kdcore.tasks import own  # late: it is made of what stands here
+
+    found = own.find(name)
+    if found is None:
+        raise UnknownNameError("task", name, names())
+    return found
+
+
+def names() -> tuple[str, ...]:
+    """All names: those built in, sorted, then own data."""
+    from kdcore.tasks import own
+
+    return (*built_in(), *own.names())
 
 
 def task(
