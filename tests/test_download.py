@@ -1,5 +1,6 @@
 """Data sets are downloaded once, whole or not at all, and a sentence says what is missing."""
 
+import errno
 import gzip
 import hashlib
 import io
@@ -118,6 +119,44 @@ def test_a_download_that_breaks_off_is_not_kept(site, tmp_path, monkeypatch):
     url, pages, _ = site
     pages["/images.gz"] = PACKED[:100]
     assert "its md5 differs" in refused(remote(f"{url}/images.gz"), tmp_path)
+
+
+def test_an_answer_in_chunks_that_breaks_off_is_a_sentence(tmp_path):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"ff\r\nnot so many")
+            self.close_connection = True
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        url = f"http://127.0.0.1:{server.server_port}/images.gz"
+        sentence = refused(remote(url), tmp_path)
+        server.shutdown()
+    assert "Set could not be downloaded" in sentence
+
+
+@pytest.mark.parametrize("step", ["_download", "_unpack"])
+def test_a_full_disk_is_said_and_no_other_mirror_is_tried(step, site, tmp_path, monkeypatch):
+    tried = []
+
+    def full(where, *_):
+        tried.append(where)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    url, _, _ = site
+    monkeypatch.setattr(download, step, full)
+    sentence = refused(remote(f"{url}/images.gz", f"{url}/again.gz"), tmp_path)
+    assert "there is no space for Set" in sentence
+    assert "KDCORE_DATA" in sentence
+    assert len(tried) == 1
 
 
 def test_a_data_folder_that_cannot_be_made_is_a_sentence(site, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
@@ -11,6 +12,7 @@ import tempfile
 import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 from filelock import FileLock
@@ -19,6 +21,7 @@ from kdcore.errors import DataError
 
 BLOCK = 1 << 18
 TIMEOUT_SECONDS = 20.0
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ def fetch(title: str, files: Sequence[RemoteFile], data: Path) -> Iterator[float
                     yield min(1.0, (done + share * file.megabytes) / total)
                 done += file.megabytes
     except OSError as error:
+        if error.errno in FULL:
+            raise DataError(
+                f"there is no space for {title} in {data}: free some, or set KDCORE_DATA to a "
+                "folder on another disk"
+            ) from None
         names = ", ".join(file.packed for file in missing(files, data))
         where = files[0].urls[0].rsplit("/", 1)[0]
         folder = data / Path(files[0].path).parent
@@ -85,8 +93,11 @@ def _fetch_one(file: RemoteFile, data: Path) -> Iterator[float]:
             try:
                 yield from _download(url, packed, file)
                 break
-            except OSError:
+            except HTTPException as error:
                 if number == len(file.urls):
+                    raise OSError(0, f"{url} broke off: {error!r}") from None
+            except OSError as error:
+                if number == len(file.urls) or error.errno in FULL:
                     raise
         _unpack(packed, target)
 
