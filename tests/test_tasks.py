@@ -12,7 +12,7 @@ REAL = Settings.from_environment().data
 """Where downloaded sets may be, as it was set before the tests got a home of their own."""
 
 
-@pytest.fixture(scope="module", params=tasks.names())
+@pytest.fixture(scope="module", params=tasks.built_in())
 def task(request):
     return tasks.get(request.param)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, BinaryIO
-from zipfile import BadZipFile, ZipFile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any, BinaryIO
+from zipfile import ZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -50,8 +52,9 @@ def read_npz(file: BinaryIO, name: str, side: int | None) -> Labelled:
         side = choose_side([min(height, width)], side)
         check_result(shape[0], channels, side)
         pictures = as_bytes(_channels_first(_array(archive, "images")))
-    notes = [f"Left out as not asked for: {few(sorted(held - set(KEYS)))}."]
-    return finished(pictures, numbers, class_names, side, notes if held - set(KEYS) else [])
+    others = sorted(held - set(KEYS))
+    notes = [f"Left out as not asked for: {few(others)}."] if others else []
+    return finished(pictures, numbers, class_names, side, notes)
 
 
 def finished(
@@ -85,18 +88,14 @@ def squares(pictures: Pictures, side: int) -> Pictures:
 
 def _header(archive: ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array, read without its content, which must be as long as they say."""
-    info = archive.getinfo(f"{key}.npy")
-    try:
-        with archive.open(info) as file:
-            version = np.lib.format.read_magic(file)
-            read = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version]
-            shape, _, dtype = read(file)
-            start = file.tell()
-    except (ValueError, KeyError, BadZipFile, OSError):
-        raise _damaged(key) from None
+    with _opened(archive, key) as file:
+        version = np.lib.format.read_magic(file)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, _, dtype = read(file)
+        start = file.tell()
     if dtype.hasobject:
         raise DataError(
             f"the array {key!r} holds Python objects, which are never opened; "
@@ -105,18 +104,25 @@ def _header(archive: ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]
     size = dtype.itemsize
     for length in shape:
         size *= length
-    if start + size != info.file_size:
+    if start + size != archive.getinfo(f"{key}.npy").file_size:
         raise _damaged(key)
     return shape, dtype
 
 
 def _array(archive: ZipFile, key: str) -> npt.NDArray[Any]:
     _header(archive, key)
+    with _opened(archive, key) as file:
+        content: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
+    return content
+
+
+@contextmanager
+def _opened(archive: ZipFile, key: str) -> Iterator[IO[bytes]]:
+    """An array's file, whose damage is said in a sentence."""
     try:
         with archive.open(f"{key}.npy") as file:
-            content: npt.NDArray[Any] = np.lib.format.read_array(file, allow_pickle=False)
-            return content
-    except (ValueError, EOFError, BadZipFile, OSError):
+            yield file
+    except Exception:  # unpacking a damaged file raises anything
         raise _damaged(key) from None
 
 

@@ -108,11 +108,11 @@ def open_zip(file: BinaryIO, name: str, ratio: int | None = None) -> ZipFile:
 def zip_entries(archive: ZipFile) -> list[Entry]:
     """The files in a zip, by path, without folders and hidden files."""
     found = [
-        Entry(_parts(info), info.file_size, partial(read_entry, archive, info))
+        Entry(parts, info.file_size, partial(read_entry, archive, info))
         for info in archive.infolist()
-        if not info.is_dir() and not _hidden(_parts(info))
+        if (parts := _parts(info)) and not info.filename.endswith(("/", "\\"))
     ]
-    return sorted(found, key=lambda entry: entry.parts)
+    return sorted((e for e in found if not _hidden(e.parts)), key=lambda entry: entry.parts)
 
 
 def read_entry(archive: ZipFile, info: ZipInfo) -> bytes:
@@ -132,8 +132,9 @@ def _directory_entries(file: BinaryIO) -> int:
     file.seek(0)
     count, end = 0, b""
     while block := file.read(BLOCK):
-        count += (end + block).count(DIRECTORY_ENTRY)
-        end = block[1 - len(DIRECTORY_ENTRY) :]
+        seen = end + block
+        count += seen.count(DIRECTORY_ENTRY)
+        end = seen[1 - len(DIRECTORY_ENTRY) :]  # too short to be counted twice
     return count
 
 

@@ -20,16 +20,18 @@ CORRUPT_SHARE = 0.10
 SIDES = (8, 16, 28, 32, 48, 64)
 """From these a side is chosen where none is asked for."""
 LARGEST_SIDE = 256
+SHOWN = 100
+"""Characters of a name in a sentence."""
 UNEVEN = 10
 """How many times a class may outnumber another before the preview warns."""
 
 
 def few(names: Sequence[str], limit: int = 5) -> str:
     """'a, b and c', or 'a, b, c, d, e and 4 more'."""
-    quoted = [f"{name!r}" for name in names[:limit]]
+    shown = [repr(name[:SHOWN]) for name in names[:limit]]
     if len(names) > limit:
-        quoted.append(f"{len(names) - limit:,} more")
-    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+        shown.append(f"{len(names) - limit:,} more")
+    return " and ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
 
 
 def megabytes(size: int) -> str:
