@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from kdcore.errors import HomeError, KdError, RecipeError
+from kdcore.errors import HomeError, KdError, RecipeError, UploadError
 from kdcore.recipe import Recipe
 from kdcore.settings import Settings
+from kdcore.uploads.storage import ONNX, SCALES
 
 if TYPE_CHECKING:
     from kdcore.result import Event, Progress, Result
     from kdcore.shelf import Shelf
+    from kdcore.uploads import OwnTeacher
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -61,6 +64,16 @@ def _parser() -> argparse.ArgumentParser:
     ingest.add_argument("--name", required=True, help="what people call it")
     ingest.add_argument("--side", type=int, metavar="N", help="resize to N×N pixels")
     ingest.set_defaults(command=_ingest)
+    teacher = commands.add_parser("teacher", help="keep an own teacher; prints it for a recipe")
+    teacher.add_argument("path", metavar="FILE", help="an ONNX model, or weights as safetensors")
+    teacher.add_argument("--name", required=True, help="what people call it")
+    teacher.add_argument(
+        "--architecture", default=ONNX, metavar="NAME", help="the one that the weights are for"
+    )
+    teacher.add_argument("--options", default="{}", metavar="JSON", help="that architecture's")
+    teacher.add_argument("--pixels", default="task", metavar="SCALE", choices=SCALES)
+    teacher.add_argument("--try", dest="task", metavar="TASK", help="see how much it reads there")
+    teacher.set_defaults(command=_teacher)
     return parser
 
 
@@ -211,3 +224,51 @@ def _ingest(options: argparse.Namespace) -> int:
         print(sentence, file=sys.stderr)
     print(keep(preview, Settings.from_environment().data).task)
     return 0
+
+
+def _teacher(options: argparse.Namespace) -> int:
+    from kdcore import uploads
+
+    try:
+        content = Path(options.path).read_bytes()
+    except OSError as error:
+        raise UploadError(f"cannot read {options.path}: {error.strerror}") from None
+    if options.architecture != ONNX:
+        from kdcore import models
+
+        models.get(options.architecture)
+    found = uploads.look(
+        content,
+        options.name,
+        architecture=options.architecture,
+        options=_object(options.options),
+        scale=options.pixels,
+    )
+    own = uploads.keep(found, content, Settings.from_environment().ready_home())
+    if own.info is not None:
+        for sentence in (f"It {own.info.summary}.", *own.info.notes):
+            print(sentence, file=sys.stderr)
+    if options.task is not None:
+        _try_out(own, options.task)
+    choice = {"architecture": own.architecture, "options": own.options, "weights": own.name}
+    print(to_json({"teacher": choice}).decode())
+    return 0
+
+
+def _try_out(own: OwnTeacher, task: str) -> None:
+    from kdcore.trial import try_out
+
+    trial = try_out(own, task)
+    for scale, share in trial.accuracy.items():
+        line = f"pixels {scale!r}: {share:.1%} of {trial.pictures} validation pictures"
+        print(line + " (kept)" * (scale == own.scale), file=sys.stderr)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise UploadError(f"--options is not valid JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UploadError('--options must be a JSON object, such as {"depth": 20}')
+    return found

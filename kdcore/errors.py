@@ -34,6 +34,10 @@ class DataError(KdError, OSError):
     """Data that cannot be had, or that is not what it should be."""
 
 
+class UploadError(KdError, ValueError):
+    """A user's own model that cannot be taken, or does not answer as a teacher must."""
+
+
 class RunError(KdError):
     """A run that cannot be submitted, stopped, restarted or deleted as asked."""
 

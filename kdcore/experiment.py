@@ -11,6 +11,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from typing import Any
@@ -26,7 +27,17 @@ from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import latencies
 from kdcore.measure.size import macs, parameters
 from kdcore.recipe import Augmentation, Recipe, Training, content_hash
-from kdcore.result import ARMS, STUDENTS, Arm, ArmName, Event, Phase, Progress, Result
+from kdcore.result import (
+    ARMS,
+    STUDENTS,
+    Arm,
+    ArmName,
+    Event,
+    Latency,
+    Phase,
+    Progress,
+    Result,
+)
 from kdcore.setting import Setting, derive, make_visible
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
@@ -37,6 +48,7 @@ from kdcore.train.loop import Best, Loss, Report, accuracy, epochs, logits, shar
 from kdcore.train.objective import distillation_loss, hard_loss
 from kdcore.train.teacher import Answers, cached, rerun
 from kdcore.train.views import Batch, Views
+from kdcore.uploads.network import OnnxTeacher, latencies_apart
 
 PROBE = 500
 """Test pictures kept with a run, to look at the three models' answers later."""
@@ -89,7 +101,8 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     torch.set_num_threads(1)
     try:
         yield from _fetched(recipe)
-        yield from _Experiment(recipe, shelf).steps()
+        with closing(_Experiment(recipe, shelf)) as experiment:
+            yield from experiment.steps()
     finally:
         torch.set_num_threads(threads)
 
@@ -140,15 +153,22 @@ class _Experiment:
         yield Progress("measuring", 1.0, None)
         yield self._measured(replace(result, artifacts=self._keep_logits(outputs)))
 
+    def close(self) -> None:
+        for member in self.members["teacher"]:
+            if isinstance(member.network, OnnxTeacher):
+                member.network.close()
+
     # the teacher
 
     def _train_teachers(self) -> Iterator[Event | Progress]:
         recipe = self.recipe
         seeds = (recipe.teacher_seed,) if recipe.teachers == "one" else recipe.seeds
         for number, seed in enumerate(seeds):
-            network = self.setting.build(recipe.teacher, derive(seed, "teacher"))
-            member = _Member("teacher", seed, network, iter(()), Best())
+            member = _Member("teacher", seed, self.setting.teacher(seed), iter(()), Best())
             self.members["teacher"].append(member)
+            if self.setting.own_teacher is not None:
+                yield self._recalled(member)
+                continue
             key = self._teacher_key(seed)
             stored = self.shelf.get_teacher(key)
             if stored is not None:
@@ -180,7 +200,7 @@ class _Experiment:
         }
 
     def _recalled(self, member: _Member) -> Event:
-        """Where a teacher from the shelf stands, so that its level can be drawn all the same."""
+        """Where a teacher stands that need not be trained, so that its level can be drawn."""
         metrics = {"accuracy": accuracy(member.network, self.splits["validation"])}
         steps = self.recipe.teacher_training.steps
         return Event("teacher", member.seed, steps, metrics, time.perf_counter() - self.began)
@@ -290,8 +310,11 @@ class _Experiment:
         pairs = []
         for member in self.members[arm]:
             last = logits(member.network, images)
+            if not member.best.weights:
+                pairs.append((last, last))
+                continue
             kept = {k: v.clone() for k, v in member.network.state_dict().items()}
-            member.network.load_state_dict(member.best.weights or kept)
+            member.network.load_state_dict(member.best.weights)
             pairs.append((last, logits(member.network, images)))
             member.network.load_state_dict(kept)
         return pairs
@@ -305,8 +328,10 @@ class _Experiment:
                 left_out=self._on_left_out([last for last, _ in pairs]),
                 accuracy=tuple(share_correct(last, labels) for last, _ in pairs),
                 best_on_validation=tuple(share_correct(best, labels) for _, best in pairs),
-                parameters=parameters(network),
-                macs=macs(network, self.setting.data.input_shape),
+                parameters=_parameters(network),
+                macs=None
+                if isinstance(network, OnnxTeacher)
+                else macs(network, self.setting.data.input_shape),
             )
         difference = paired_difference(arms["control"].accuracy, arms["distilled"].accuracy)
         return Result(
@@ -346,16 +371,16 @@ class _Experiment:
 
     def _measured(self, result: Result) -> Result:
         """Export the first seed's three models, and measure the very files."""
-        shape = self.setting.data.input_shape
-        files = {arm: to_onnx(self.members[arm][0].network, shape) for arm in ARMS}
-        timings = {batch: latencies(files, shape, batch) for batch in LATENCY_BATCHES}
+        networks = {arm: self.members[arm][0].network for arm in ARMS}
+        files = {arm: self._file(network) for arm, network in networks.items()}
+        timings = {batch: self._latencies(files, batch) for batch in LATENCY_BATCHES}
         artifacts = dict(result.artifacts)
         arms = {}
-        for arm in ARMS:
-            artifacts[f"{arm}.onnx"] = self.shelf.put(files[arm], "onnx")
-            artifacts[f"{arm}.safetensors"] = self.shelf.put(
-                safetensors.torch.save(self.members[arm][0].network.state_dict()), "safetensors"
-            )
+        for arm, network in networks.items():
+            if not isinstance(network, OnnxTeacher):  # that one is kept already, as it came
+                weights = safetensors.torch.save(network.state_dict())
+                artifacts[f"{arm}.onnx"] = self.shelf.put(files[arm], "onnx")
+                artifacts[f"{arm}.safetensors"] = self.shelf.put(weights, "safetensors")
             arms[arm] = replace(
                 result.arms[arm],
                 onnx_bytes=len(files[arm]),
@@ -365,11 +390,30 @@ class _Experiment:
         seconds = time.perf_counter() - self.began
         return replace(result, arms=arms, artifacts=artifacts, seconds=seconds)
 
+    def _file(self, network: nn.Module) -> bytes:
+        if isinstance(network, OnnxTeacher):
+            return network.content
+        return to_onnx(network, self.setting.data.input_shape)
+
+    def _latencies(self, files: dict[ArmName, bytes], batch: int) -> dict[ArmName, Latency]:
+        shape = self.setting.data.input_shape
+        teacher = self.members["teacher"][0].network
+        if isinstance(teacher, OnnxTeacher):
+            return latencies_apart(files, shape, batch, {"teacher": teacher.call(batch)})
+        return latencies(files, shape, batch)
+
 
 def _pack(member: _Member) -> bytes:
     last = {f"last.{k}": v for k, v in member.network.state_dict().items()}
     best = {f"best.{k}": v for k, v in (member.best.weights or {}).items()}
     return safetensors.torch.save({**last, **best})
+
+
+def _parameters(network: nn.Module) -> int:
+    """Of an own ONNX model, those that its file holds."""
+    if isinstance(network, OnnxTeacher):
+        return network.teacher.parameters
+    return parameters(network)
 
 
 def _machine() -> dict[str, str | int]:

@@ -236,6 +236,8 @@ def content_hash(values: object) -> str:
 
 
 def _brief(choice: ModelChoice) -> str:
+    if choice.weights:
+        return choice.weights
     values = [v if isinstance(v, list) else [v] for v in choice.options.values()]
     return "-".join([choice.architecture, *(str(part) for value in values for part in value)])
 

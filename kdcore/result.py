@@ -59,14 +59,15 @@ class Arm:
 
     accuracy: on the test split after the last step, in [0, 1]; best_on_validation: the test
     accuracy of the weights that did best on the validation split; left_out: the accuracy on the
-    classes that the student never saw, empty where there are none. `onnx_bytes` and latency are
-    None until they are measured, on the first seed's model.
+    classes that the student never saw, empty where there are none; macs: None for an own ONNX
+    model, of which they are not counted. `onnx_bytes` and latency are None until they are
+    measured, on the first seed's model.
     """
 
     accuracy: tuple[float, ...]
     best_on_validation: tuple[float, ...]
     parameters: int
-    macs: int
+    macs: int | None
     left_out: tuple[float, ...] = ()
     onnx_bytes: int | None = None
     latency_ms: float | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zlib import crc32
 
 import numpy as np
@@ -9,12 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdcore import methods, models, tasks
+from kdcore import methods, models, tasks, uploads
 from kdcore.errors import RecipeError
 from kdcore.methods import UNLABELLED
 from kdcore.recipe import Augmentation, ModelChoice, Recipe
+from kdcore.settings import Settings
 from kdcore.tasks import balanced_order
 from kdcore.train.views import Views
+from kdcore.uploads import ONNX
+from kdcore.uploads.network import own_network
 
 
 class Setting:
@@ -28,11 +32,14 @@ class Setting:
         self.method = methods.get(recipe.method.name)
         self.method.settle(recipe.method.options, recipe.temperature)
         self.task = tasks.get(recipe.task)
+        self.home = Settings.from_environment().home
+        self.own_teacher = self._own_teacher()
         self._check_models()
         self._check_augmentation()
         self.data = self.task.load()
         for choice in (recipe.teacher, recipe.student):
-            self.build(choice, seed=0)
+            if choice.architecture != ONNX:
+                self.build(choice, seed=0)
         self.seen = self._seen_samples()
         self.foreign = self._foreign_inputs()
         self.labelled, self.unlabelled = self._counts()
@@ -42,11 +49,34 @@ class Setting:
 
     # what fits
 
+    def _own_teacher(self) -> uploads.OwnTeacher | None:
+        """The teacher that was brought along, if the recipe names one."""
+        choice = self.recipe.teacher
+        if self.recipe.student.weights or self.recipe.student.architecture == ONNX:
+            raise RecipeError("only a teacher can be brought along; leave student.weights empty")
+        if not choice.weights:
+            if choice.architecture == ONNX:
+                raise RecipeError("teacher.weights must name an own teacher where it is of ONNX")
+            return None
+        if self.recipe.teachers != "one":
+            raise RecipeError('an own teacher is one for all seeds; set teachers to "one"')
+        own = uploads.get(choice.weights, self.home)
+        if (own.architecture, own.options) != (choice.architecture, choice.options):
+            raise RecipeError(
+                f"the own teacher {own.name!r} is of the architecture {own.architecture!r} with "
+                f"the options {own.options}; name the same in teacher"
+            )
+        return own
+
     def _check_models(self) -> None:
         shape = self.task.facts.input_shape
         for role in ("teacher", "student"):
             choice: ModelChoice = getattr(self.recipe, role)
-            reason = models.get(choice.architecture).refuses(self.task.kind, shape)
+            if role == "teacher" and self.own_teacher is not None and self.own_teacher.info:
+                classes = len(self.task.facts.class_names)
+                reason = uploads.misfit(self.own_teacher.info, self.task.kind, shape, classes)
+            else:
+                reason = models.get(choice.architecture).refuses(self.task.kind, shape)
             if reason is not None:
                 raise RecipeError(
                     f"the {role} does not fit the task {self.recipe.task!r}: {reason}"
@@ -135,6 +165,19 @@ class Setting:
         classes = len(self.data.class_names)
         weights_seed = derive(seed, "weights")
         return architecture.build(self.data.input_shape, classes, choice.options, weights_seed)
+
+    def teacher(self, seed: int) -> nn.Module:
+        """A teacher that is still to be trained, of that seed; or the one brought along."""
+        own = self.own_teacher
+        if own is None:
+            return self.build(self.recipe.teacher, derive(seed, "teacher"))
+        return self.own_network(own, own.scale)
+
+    def own_network(self, own: uploads.OwnTeacher, scale: uploads.Scale) -> nn.Module:
+        """The own teacher, its pixels on whatever scale."""
+        built = None if own.info is not None else self.build(self.recipe.teacher, seed=0)
+        content = uploads.load(own, self.home)
+        return own_network(replace(own, scale=scale), content, self.data, built)
 
     def views(self, how: Augmentation, seed: int) -> Views:
         """The whole pool, the task's training samples first, as a network of that seed sees it."""

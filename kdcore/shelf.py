@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from kdcore.errors import HomeError
+from kdcore.files import write_whole
 
 _NAME = re.compile(r"[0-9a-f]{32}\.[a-z]+")
 
@@ -60,15 +59,7 @@ class Shelf:
         if path.exists():
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(content)
-                os.replace(draft, path)
-            except BaseException:
-                Path(draft).unlink(missing_ok=True)
-                raise
+            write_whole(path, lambda file: file.write(content))
         except OSError as error:
             raise HomeError(
                 f"cannot keep {len(content):,} bytes in {self.folder}: {error.strerror}. "

@@ -15,6 +15,7 @@ PAGES = [ROOT / "app.py", *sorted((ROOT / "pages").rglob("*.py"))]
 ROOMS = [
     {
         "errors",
+        "files",
         "code",
         "fits",
         "ingest",
@@ -27,9 +28,10 @@ ROOMS = [
         "result",
     },
     {"tasks", "models", "methods"},
-    {"train", "measure", "compress", "catalogue"},
-    {"setting"},
-    {"experiment"},
+    {"train", "measure", "compress"},
+    {"uploads"},
+    {"setting", "catalogue"},
+    {"experiment", "trial"},
     {"runs"},
     {"charts", "cli", "__main__"},
 ]
@@ -39,6 +41,8 @@ TORCH_FREE = [
     *("kdcore", "kdcore.fits", "kdcore.recipe", "kdcore.statistics", "kdcore.result"),
     *(
         "kdcore.ingest",
+        "kdcore.uploads",
+        "kdcore.uploads.onnx_host",
         "kdcore.settings",
         "kdcore.shelf",
         "kdcore.catalogue",

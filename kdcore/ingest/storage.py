@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import re
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +15,7 @@ from typing import IO
 import numpy as np
 
 from kdcore.errors import DataError, UnknownNameError
+from kdcore.files import write_whole
 from kdcore.ingest.labelled import Pictures
 from kdcore.ingest.splits import Indices, clean, counts
 
@@ -202,15 +201,7 @@ def _write_facts(record: Kept, data: Path) -> None:
 
 def _write(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=".draft-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-            os.replace(draft, path)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        write_whole(path, write)
     except OSError as error:
         raise DataError(
             f"cannot keep data in {path.parent}: {error.strerror}. "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -20,25 +21,45 @@ SAMPLE_SECONDS = 1e-3
 clock's own cost."""
 
 
+@dataclass(frozen=True)
+class Call:
+    """What goes into one call of a model, and how many calls it takes for a batch."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    times: int = 1
+
+
 def latencies(
-    models: Mapping[N, bytes], input_shape: tuple[int, ...], batch: int
+    models: Mapping[N, bytes],
+    input_shape: tuple[int, ...],
+    batch: int,
+    calls: Mapping[N, Call] | None = None,
 ) -> dict[N, Latency]:
-    """Milliseconds per call of each ONNX model at this batch size, in float32.
+    """Milliseconds that each ONNX model takes for a batch of samples, in float32.
 
     Models take turns (A B C A B C ...), so that a slow moment of the machine hits all alike.
     CPU time is the calling thread's own: it stays put where another process steals the core.
+    calls: for models that take something else than the batch in one piece.
     """
-    inputs = np.random.default_rng(0).standard_normal((batch, *input_shape), dtype=np.float32)
+    usual = Call((batch, *input_shape))
+    of = {name: (calls or {}).get(name, usual) for name in models}
+    inputs = {name: _noise(call) for name, call in of.items()}
     sessions = {name: session(model) for name, model in models.items()}
-    calls = {name: _calls_a_sample(each, inputs) for name, each in sessions.items()}
+    repeats = {name: _calls_a_sample(each, inputs[name]) for name, each in sessions.items()}
     wall: dict[N, list[float]] = {name: [] for name in models}
     cpu: dict[N, list[float]] = {name: [] for name in models}
     for _ in range(ROUNDS):
         for name, each in sessions.items():
-            elapsed, worked = _sample(each, inputs, calls[name])
-            wall[name].append(elapsed)
-            cpu[name].append(worked)
+            elapsed, worked = _sample(each, inputs[name], repeats[name])
+            wall[name].append(of[name].times * elapsed)
+            cpu[name].append(of[name].times * worked)
     return {name: _summary(batch, wall[name], cpu[name]) for name in models}
+
+
+def _noise(call: Call) -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal(call.shape, dtype=np.float32)
+    return noise if call.dtype == "float32" else np.abs(noise).astype(call.dtype)
 
 
 def session(model: bytes) -> onnxruntime.InferenceSession:

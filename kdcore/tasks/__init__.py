@@ -50,12 +50,15 @@ class Data:
 
     def normalise(self, inputs: Tensor) -> Tensor:
         """float32 inputs; over the training split, each channel has mean 0 and deviation 1."""
-        mean, deviation = self._moments
+        mean, deviation = self.moments
         return (inputs.float() - mean) / deviation
 
     @cached_property
-    def _moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each channel, in float64 sums that a big set does not blow up."""
+    def moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of each channel over the training split, (C, 1, 1) or (D,).
+
+        Summed in float64, which a big set does not blow up.
+        """
         inputs = self.train.inputs
         over = [0] if inputs.ndim == 2 else [0, 2, 3]
         total = square = torch.zeros(())

@@ -67,7 +67,7 @@ def _rows(name: ArmName, result: Result) -> list[tuple[str, str, str]]:
     arm, teacher = result.arms[name], result.arms["teacher"]
     rows = [
         ("Parameters", f"{arm.parameters:,}", arm.parameters, teacher.parameters),
-        ("MACs", f"{arm.macs:,}", arm.macs, teacher.macs),
+        ("MACs", _macs(arm.macs), arm.macs, teacher.macs),
         ("ONNX file", _kilobytes(arm.onnx_bytes), arm.onnx_bytes, teacher.onnx_bytes),
     ]
     if not arm.latency:
@@ -94,6 +94,10 @@ def ratio(ours: float | None, theirs: float | None) -> str:
     if ours is None or not theirs:
         return ""
     return f"1/{theirs / ours:.3g}" if ours < theirs else f"×{ours / theirs:.3g}"
+
+
+def _macs(count: int | None) -> str:
+    return "not counted" if count is None else f"{count:,}"
 
 
 def _kilobytes(size: int | None) -> str:

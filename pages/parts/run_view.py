@@ -143,15 +143,18 @@ def _duration(seconds: float) -> str:
 def _verdict(result: Result) -> None:
     box = {"better": st.success, "worse": st.error}.get(result.verdict, st.info)
     box(f"**{verdict_sentence(result.difference)}**", icon=MARKS[result.verdict])
-    teachers = {
-        "one": "One teacher for all seeds",
-        "per seed": "One teacher for each seed",
-    }[result.recipe.teachers]
-    again = ", kept from an earlier run" if result.teacher_reused else ""
     st.caption(
-        f"{teachers}{again}. Both students of a seed start from the same weights, see the same "
+        f"{_teachers(result)}. Both students of a seed start from the same weights, see the same "
         "labelled batches and take the same steps. Test accuracy after the last step."
     )
+
+
+def _teachers(result: Result) -> str:
+    recipe = result.recipe
+    if recipe.teacher.weights:
+        return f"One teacher for all seeds, brought along as `{recipe.teacher.weights}`"
+    each = "One teacher for all seeds" if recipe.teachers == "one" else "One teacher for each seed"
+    return each + ", kept from an earlier run" * result.teacher_reused
 
 
 def _curves(run: Run, points: pd.DataFrame) -> None:
