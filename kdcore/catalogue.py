@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
 
+from kdcore.errors import UnknownNameError
 from kdcore.fits import refusal
 from kdcore.ingest import Kept, kept
 from kdcore.knobs import Knob
@@ -82,16 +83,16 @@ class Catalogue:
     methods: tuple[MethodRecord, ...]
 
     def task(self, name: str) -> TaskRecord:
-        """The task of that name."""
-        return _named(self.tasks, name)
+        """The task of that name. Raises UnknownNameError, as for own data that was deleted."""
+        return _named("task", self.tasks, name)
 
     def architecture(self, name: str) -> ArchitectureRecord:
         """The architecture of that name."""
-        return _named(self.architectures, name)
+        return _named("architecture", self.architectures, name)
 
     def method(self, name: str) -> MethodRecord:
         """The method of that name."""
-        return _named(self.methods, name)
+        return _named("method", self.methods, name)
 
     def with_own(self, data: Path) -> Catalogue:
         """This catalogue, and the own data that is kept under the data folder right now."""
@@ -142,8 +143,11 @@ def _own_record(own: Kept) -> TaskRecord:
     )
 
 
-def _named(records: tuple[Record, ...], name: str) -> Record:
-    return next(record for record in records if record.name == name)
+def _named(kind: str, records: tuple[Record, ...], name: str) -> Record:
+    for record in records:
+        if record.name == name:
+            return record
+    raise UnknownNameError(kind, name, [record.name for record in records])
 
 
 @lru_cache(maxsize=1)

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log10
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from kdcore.result import ARMS, STUDENTS, Arm, ArmName, Event, Result
 from kdcore.statistics import mean, spread
@@ -34,6 +36,19 @@ LOOKS: dict[ArmName, Look] = {
     "control": Look("Student, labels alone", "Labels alone", "#D55E00", "dash", "square"),
     "distilled": Look("Student, distilled", "Distilled", "#009E73", "solid", "circle"),
 }
+
+CLASS_LOOKS = (
+    ("#0072B2", "circle"),
+    ("#D55E00", "square"),
+    ("#009E73", "diamond"),
+    ("#CC79A7", "triangle-up"),
+    ("#E69F00", "cross"),
+    ("#56B4E9", "x"),
+)
+"""Classes of points, told apart by colour and marker."""
+
+MOST_NAMED = 20
+"""Up to so many classes have their names at the axis."""
 
 COMPARED_DASHES = ("solid", "dash", "dot", "dashdot")
 
@@ -176,6 +191,45 @@ def compared_curves(curves: Sequence[tuple[str, pd.DataFrame]], steps: int) -> g
     # up to eight lines: their names need the room below
     below = {"y": -0.2, "yanchor": "top"}
     return figure.update_layout(height=460, legend=below, margin_t=40)
+
+
+def class_counts(names: Sequence[str], counts: Sequence[int]) -> go.Figure:
+    """How many training samples each class has."""
+    shown = [name if len(name) <= 14 else f"{name[:13]}…" for name in names]
+    figure = go.Figure()
+    figure.add_bar(
+        x=list(range(len(names))),
+        y=list(counts),
+        marker={"color": "#56B4E9"},
+        customdata=list(names),
+        hovertemplate="%{customdata}: %{y:,}<extra></extra>",
+    )
+    if len(names) <= MOST_NAMED:
+        figure.update_xaxes(tickvals=list(range(len(names))), ticktext=shown)
+    figure.update_xaxes(title="class" if len(names) <= MOST_NAMED else "class, by number")
+    figure.update_yaxes(rangemode="tozero", tickformat=",~d", nticks=5)
+    _frame(figure, "How many are there of each class?", height=260)
+    return figure.update_layout(margin_t=44, bargap=0.25)
+
+
+def points(
+    where: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str]
+) -> go.Figure:
+    """Points of the plane (N, 2), each class in its own colour and marker."""
+    figure = go.Figure()
+    for number, (name, (colour, symbol)) in enumerate(zip(names, CLASS_LOOKS, strict=False)):
+        of = where[labels == number]
+        figure.add_scatter(
+            x=of[:, 0],
+            y=of[:, 1],
+            mode="markers",
+            name=name,
+            marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.8},
+            hoverinfo="name",
+        )
+    figure.update_yaxes(scaleanchor="x", nticks=6)
+    figure.update_xaxes(nticks=8)
+    return _frame(figure, "Where do the classes lie?", height=440)
 
 
 def _students_began(points: pd.DataFrame) -> bool:

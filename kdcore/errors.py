@@ -19,7 +19,12 @@ class UnknownNameError(RecipeError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         known = sorted(known)
+        self._said = (kind, name, known)
         super().__init__(f"no {kind} {name!r}{did_you_mean(name, known)} Known: {', '.join(known)}")
+
+    def __reduce__(self) -> tuple[type[UnknownNameError], tuple[str, str, list[str]]]:
+        """Travels between processes by what it was made of, not by its sentence."""
+        return type(self), self._said
 
 
 class HomeError(KdError, OSError):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,10 +24,10 @@ from kdcore.ingest.labelled import Labelled, Pictures
 from kdcore.ingest.limits import megabytes, plural
 from kdcore.ingest.pictures import read_folders
 from kdcore.ingest.splits import SPLITS, Indices
-from kdcore.ingest.storage import Content, Kept, delete, kept, rename
+from kdcore.ingest.storage import Content, Kept, delete, kept, rename, size
 from kdcore.ingest.tables import read_csv
 
-__all__ = ["Kept", "Preview", "delete", "inspect", "keep", "kept", "rename"]
+__all__ = ["Kept", "Preview", "delete", "inspect", "keep", "kept", "rename", "size"]
 
 Source = str | os.PathLike[str] | BinaryIO
 """A path, or an open file that carries its file name as `name`."""
@@ -47,6 +47,10 @@ class Preview:
     pictures: Pictures
     labels: Indices
     places: Indices
+
+    def named(self, name: str) -> Preview:
+        """The same under another name. Raises DataError on one that has nothing to be shown."""
+        return replace(self, name=_title(name))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -77,9 +81,7 @@ def inspect(source: Source, name: str, *, side: int | None = None) -> Preview:
     median picture's shorter side reaches. Pictures that are not square are stretched.
     Raises DataError, a sentence, where it cannot be taken.
     """
-    title = splits.clean(name)
-    if not title:
-        raise DataError("the data needs a name; type one")
+    title = _title(name)
     low, high = limits.SIDES[0], limits.LARGEST_SIDE
     if side is not None and not low <= side <= high:
         raise DataError(f"the side is {side!r} pixels; give a whole number from {low} to {high}")
@@ -103,6 +105,13 @@ def keep(preview: Preview, data: Path) -> Kept:
     """Keep what was inspected under the data folder. Raises DataError where that cannot be."""
     content = Content(preview.class_names, preview.pictures, preview.labels, preview.places)
     return storage.keep(preview.name, content, data)
+
+
+def _title(name: str) -> str:
+    title = splits.clean(name)
+    if not title:
+        raise DataError("the data needs a name; type one")
+    return title
 
 
 # reading

@@ -154,6 +154,14 @@ def find(task: str, data: Path) -> Kept | None:
         return None
 
 
+def size(task: str, data: Path) -> int:
+    """Bytes that a data set takes on the disk; 0 where it is gone."""
+    try:
+        return _pictures(task, data).stat().st_size
+    except OSError:
+        return 0
+
+
 def rename(task: str, name: str, data: Path) -> Kept:
     """Give a data set another name for people; its task's name stays as recipes know it."""
     if not clean(name):

@@ -17,6 +17,7 @@ from kdcore.errors import KdError, RunError
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.runs import cluster
 from kdcore.runs.store import Run, Store
+from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 
@@ -107,6 +108,37 @@ class Runner:
             return None
         found: tuple[int, int] | None = next(iter(answers.values()))
         return found
+
+    def samples(self, task: str) -> Samples | None:
+        """A task's samples to look at, downloaded first where need be; None while the engine is
+        not there yet, or busy. Raises DataError where the data cannot be had.
+        """
+        client = self._client
+        if client is None or client.status != "running":
+            return None
+
+        async def look(task: str, environment: dict[str, str]) -> Any:
+            # beside the worker's own thread: a download takes minutes, and must stop no run
+            from asyncio import to_thread
+
+            from kdcore.runs.worker import samples
+            from kdcore.settings import Settings
+
+            return await to_thread(samples, task, Settings.from_environment(environment))
+
+        environment = self.settings.environment()
+        for worker in client.scheduler_info(n_workers=-1)["workers"]:
+            try:
+                (found,) = client.run(look, task, environment, workers=[worker]).values()
+            except KdError:
+                raise
+            except Exception as error:  # a worker that is gone; the page asks again
+                log.warning("no samples of %s from %s: %s", task, worker, error)
+                continue
+            if found is not None:
+                shown: Samples = found
+                return shown
+        return None
 
     def reconcile_soon(self) -> None:
         """Look, in the background and not too often, for runs that nobody works on."""

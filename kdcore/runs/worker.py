@@ -18,6 +18,7 @@ from kdcore.errors import KdError, StoreError
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Progress, Result
 from kdcore.runs.store import Run, State, Store
+from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 
@@ -85,6 +86,23 @@ def sizes(
         return None
     try:
         return of_choice(choice, input_shape, classes)
+    finally:
+        _one_at_a_time.release()
+
+
+def samples(task: str, settings: Settings) -> Samples | None:
+    """A task's samples to look at, its files fetched first; None while the worker is at work."""
+    from kdcore import tasks
+    from kdcore.samples import samples
+    from kdcore.tasks.download import fetch
+
+    found = tasks.get(task)
+    for _ in fetch(found.title, found.files, settings.data):
+        pass  # whoever asks waits; of a run's own download there is progress to see
+    if not _one_at_a_time.acquire(blocking=False):
+        return None
+    try:
+        return samples(task)
     finally:
         _one_at_a_time.release()
 
