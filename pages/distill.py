@@ -8,12 +8,15 @@ from kdcore import charts
 from kdcore.errors import RunError
 from kdcore.recipe import Recipe
 from pages.parts.bring_into_view import bring_into_view
-from pages.parts.recipe_form import fill, is_filled, name_for, preset_picker, recipe_form
+from pages.parts.recipe_form import fill, fill_task, is_filled, name_for, preset_picker, recipe_form
 from pages.parts.run_view import show_run
 from pages.parts.services import catalogue, plainly, run_label, runner, store
 
 OPEN_RECIPE = "open_recipe"
 """Session key under which another page hands over the recipe to start from."""
+
+OPEN_TASK = "open_task"
+"""Session key under which another page hands over the task to distill on."""
 
 JUST_LAUNCHED = "just_launched"
 """Session key of the run that this visitor has started and not seen yet."""
@@ -88,12 +91,15 @@ def outcome() -> None:
 def prepare() -> None:
     """Fill the form with what another page hands over, or a new visitor's address names."""
     handed_over = st.session_state.pop(OPEN_RECIPE, None)
+    task = st.session_state.pop(OPEN_TASK, None)
     run_id = st.query_params.get("run")
     if handed_over is not None:
         fill(Recipe.from_json(handed_over))
     elif run_id is not None and not is_filled():
         with suppress(RunError):  # said where the run would be shown
             fill(store().get(run_id).recipe)
+    if task is not None:
+        fill_task(task)
 
 
 prepare()

@@ -10,7 +10,7 @@ from kdcore.runs.store import STATES, Run
 from kdcore.statistics import signed
 from pages.parts.cards import accuracy_text
 from pages.parts.run_view import recipe_download
-from pages.parts.services import plainly, run_label, runner, store
+from pages.parts.services import gone, plainly, run_label, runner, store, verbatim
 
 MOST = 4
 """So many runs can be laid side by side."""
@@ -113,6 +113,16 @@ def words(run: Run) -> None:
         st.form_submit_button("Save", icon=":material/save:", on_click=save_words, args=(run.id,))
 
 
+def run_again(run: Run) -> None:
+    """Submit its recipe once more, and show the new run; say so where its data are gone."""
+    missing = gone(run.recipe)
+    if missing is not None:
+        st.error(f"{verbatim(missing)}.", icon=":material/error:")
+        return
+    again = runner().submit(run.recipe, run.name)
+    st.switch_page("pages/distill.py", query_params={"run": again.id})
+
+
 def actions(chosen: list[Run]) -> None:
     """What can be done with the selected runs."""
     with st.container(horizontal=True):
@@ -121,8 +131,7 @@ def actions(chosen: list[Run]) -> None:
             if st.button("Open", type="primary", icon=":material/open_in_new:"):
                 st.switch_page("pages/distill.py", query_params={"run": run.id})
             if st.button("Run again", icon=":material/replay:", help="As a new run."):
-                again = runner().submit(run.recipe, run.name)
-                st.switch_page("pages/distill.py", query_params={"run": again.id})
+                run_again(run)
             if st.button("Use settings", icon=":material/tune:"):
                 st.session_state["open_recipe"] = run.recipe.to_json()
                 st.switch_page("pages/distill.py")

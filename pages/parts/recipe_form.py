@@ -75,6 +75,13 @@ def fill(recipe: Recipe) -> None:
         st.session_state[f"form.{name}"] = value
 
 
+def fill_task(name: str) -> None:
+    """Choose a task, and leave the rest as it is; an empty form takes the first preset's."""
+    if not is_filled():
+        fill(presets()[FIRST_PRESET])
+    st.session_state["form.task"] = name
+
+
 def _forget(group: str) -> None:
     """Let a group's knobs go back to their defaults."""
     for key in [key for key in st.session_state if str(key).startswith(f"form.{group}.")]:

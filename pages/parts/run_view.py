@@ -12,7 +12,7 @@ from kdcore.runs.store import RESTARTABLE, Run
 from kdcore.statistics import verdict_sentence
 from pages.parts.cards import card
 from pages.parts.distributions import distributions
-from pages.parts.services import plainly, runner, store, verbatim
+from pages.parts.services import gone, plainly, runner, store, verbatim
 
 POLL_SECONDS = 0.3
 PHASES = {
@@ -101,6 +101,9 @@ def _header(run: Run) -> None:
     elif run.state == "cancelled":
         kept = "; what it had measured is kept" if run.attempt else " before it began"
         st.info(f"You cancelled this run{kept}.", icon=":material/block:")
+    missing = gone(run.recipe) if run.ended else None
+    if missing is not None:
+        st.caption(f":material/database_off: {verbatim(missing)}. It cannot be run again.")
 
 
 def recipe_download(run: Run) -> None:

@@ -10,13 +10,18 @@ from typing import ParamSpec
 
 import streamlit as st
 
-from kdcore.catalogue import Catalogue
+from kdcore.catalogue import Catalogue, TaskRecord
 from kdcore.errors import KdError
+from kdcore.ingest.storage import PREFIX
+from kdcore.recipe import Recipe
 from kdcore.runs.runner import Runner
 from kdcore.runs.store import Run, Store
 from kdcore.settings import Settings
 
 P = ParamSpec("P")
+
+SOURCES = ("task", "noise")
+"""What unlabelled samples may come from besides another task."""
 
 
 @st.cache_resource(show_spinner="Opening the store …")
@@ -30,10 +35,37 @@ def store() -> Store:
     return runner().store
 
 
-@st.cache_resource(show_spinner="Reading the methods and models (only after they changed) …")
 def catalogue() -> Catalogue:
-    """What there is to choose from."""
+    """What there is to choose from, with the own data that is kept right now."""
+    return _definitions().with_own(Settings.from_environment().data)
+
+
+@st.cache_resource(show_spinner="Reading the methods and models (only after they changed) …")
+def _definitions() -> Catalogue:
     return runner().catalogue()
+
+
+def is_own(task: str) -> bool:
+    """Whether a task's name is one of own data."""
+    return task.startswith(PREFIX)
+
+
+def to_be_downloaded(task: TaskRecord) -> bool:
+    """Whether some of a task's files are not there yet."""
+    folder = runner().settings.data
+    return any(not (folder / path).exists() for path in task.files)
+
+
+def gone(recipe: Recipe) -> str | None:
+    """A sentence, where the data that a recipe names are not here any more; else None."""
+    known = {task.name for task in catalogue().tasks}.union(SOURCES)
+    missing = [name for name in (recipe.task, recipe.transfer.source) if name not in known]
+    return gone_sentence(missing[0]) if missing else None
+
+
+def gone_sentence(task: str) -> str:
+    """Says that a task is not here."""
+    return f"The data {task!r} are not here: deleted since, or kept on another machine"
 
 
 def start() -> None:

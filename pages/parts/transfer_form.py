@@ -8,9 +8,10 @@ import streamlit as st
 
 from kdcore.catalogue import Catalogue, TaskRecord
 from kdcore.recipe import Transfer, bounds
-from pages.parts.services import runner
+from pages.parts.services import SOURCES, gone_sentence, runner, to_be_downloaded
 from pages.parts.widgets import ladder, select, slider
 
+FIRST_TASK = "digits"
 LABEL_COUNTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
 COLOURS = {
     "labelled": "#009E73",
@@ -23,6 +24,7 @@ COLOURS = {
 def transfer_form(catalogue: Catalogue) -> None:
     """Draw the data and the student's share of it."""
     names = [task.name for task in catalogue.tasks]
+    _replace_what_is_gone(names)
     select("Data", names, "task", lambda name: catalogue.task(name).title)
     task = catalogue.task(st.session_state["form.task"])
     _say_download(task)
@@ -61,9 +63,11 @@ def _more(catalogue: Catalogue, task: TaskRecord, counts: list[int]) -> None:
         persist_state="session",
     )
     slider("Wrong labels", "transfer.label_noise", bounds(Transfer, "label_noise"))
-    sources = ["task", "noise"]
+    sources = [*SOURCES]
     if task.kind == "image":
         sources += [t.name for t in catalogue.tasks if t.kind == "image" and t.name != task.name]
+    if st.session_state["form.transfer.source"] not in sources:
+        st.session_state["form.transfer.source"] = "task"
     select(
         "Unlabelled samples come from",
         sources,
@@ -96,6 +100,15 @@ def _source_words(catalogue: Catalogue, name: str) -> str:
     ).title
 
 
+def _replace_what_is_gone(names: list[str]) -> None:
+    """A recipe may name own data that was deleted: say so, and let the visitor choose anew."""
+    state = st.session_state
+    for key, fallback in (("form.task", FIRST_TASK), ("form.transfer.source", "task")):
+        if state[key] not in (*names, *SOURCES):
+            st.warning(f"{gone_sentence(state[key])}. Choose others.", icon=":material/warning:")
+            state[key] = fallback
+
+
 def _fit_counts(task: TaskRecord) -> None:
     """Counts that this data set does not have become all there is."""
     state = st.session_state
@@ -112,11 +125,10 @@ def _fit_counts(task: TaskRecord) -> None:
 
 
 def _say_download(task: TaskRecord) -> None:
-    folder = runner().settings.data
-    if any(not (folder / path).exists() for path in task.files):
+    if to_be_downloaded(task):
         st.caption(
             f":material/download: Downloaded once when it is first used, {task.megabytes:.0f} MB, "
-            f"into {folder}."
+            f"into {runner().settings.data}."
         )
 
 

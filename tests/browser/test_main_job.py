@@ -148,6 +148,6 @@ def tick(tab, table, row: int) -> None:
 @pytest.mark.parametrize("path", ["/runs", "/compare"])
 def test_a_fresh_servers_first_visitor_finds_the_whole_app_on_any_page(visit, path):
     tab = visit(path)
-    for name in ("Distill", "Runs", "Compare"):
+    for name in ("Distill", "Data", "Runs", "Compare"):
         assert tab.get_by_test_id("stTopNavLink").filter(has_text=name).count() == 1
     assert tab.title() == "Knowledge distillation, live"
