@@ -250,8 +250,7 @@ def _teacher(options: argparse.Namespace) -> int:
             print(sentence, file=sys.stderr)
     if options.task is not None:
         _try_out(own, options.task)
-    choice = {"architecture": own.architecture, "options": own.options, "weights": own.name}
-    print(to_json({"teacher": choice}).decode())
+    print(to_json({"teacher": own.choice}).decode())
     return 0
 
 

@@ -169,7 +169,8 @@ class _Experiment:
             if self.setting.own_teacher is not None:
                 yield self._recalled(member)
                 continue
-            key = self._teacher_key(seed)
+            part = recipe.teacher_part(seed)
+            key = content_hash(part)
             stored = self.shelf.get_teacher(key)
             if stored is not None:
                 self._recall(member, stored)
@@ -183,12 +184,8 @@ class _Experiment:
             yield from self._advance(
                 [member], recipe.teacher_training, "teacher", number, len(seeds)
             )
-            self.shelf.put_teacher(key, _pack(member))
-
-    def _teacher_key(self, seed: int) -> str:
-        include = {"task", "teacher", "teacher_training", "teacher_labelled"}
-        parts = self.recipe.model_dump(mode="json", include=include)
-        return content_hash({**parts, "seed": seed})
+            held = accuracy(member.network, self.splits["validation"])
+            self.shelf.put_teacher(key, _pack(member), part, held)
 
     def _recall(self, member: _Member, stored: bytes) -> None:
         weights = safetensors.torch.load(stored)

@@ -186,6 +186,11 @@ class Recipe(_Part):
         """Content hash: equal for recipes that give the same numbers."""
         return content_hash(self.model_dump(mode="json", exclude={"title", "about"}))
 
+    def teacher_part(self, seed: int) -> dict[str, Any]:
+        """All of the recipe that decides what the teacher of this seed becomes."""
+        include = {"task", "teacher", "teacher_training", "teacher_labelled"}
+        return {**self.model_dump(mode="json", include=include), "seed": seed}
+
     @property
     def summary(self) -> str:
         """What tells this recipe from others, in a line: the name a run gets by default."""

@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kdcore.errors import HomeError
 from kdcore.files import write_whole
 
 _NAME = re.compile(r"[0-9a-f]{32}\.[a-z]+")
+
+
+@dataclass(frozen=True)
+class TrainedTeacher:
+    """A teacher on the shelf: when it was trained (seconds since the epoch), by what part of a
+    recipe, and its accuracy on validation, in [0, 1].
+    """
+
+    key: str
+    trained: float
+    part: dict[str, Any]
+    accuracy: float
 
 
 class Shelf:
@@ -41,9 +57,16 @@ class Shelf:
         if _NAME.fullmatch(name):
             (self.folder / name).unlink(missing_ok=True)
 
-    def put_teacher(self, key: str, weights: bytes) -> None:
-        """Keep a trained teacher's weights under the hash of what they were trained by."""
+    def put_teacher(
+        self, key: str, weights: bytes, part: Mapping[str, Any], accuracy: float
+    ) -> None:
+        """Keep a trained teacher's weights under the hash of what they were trained by.
+
+        part: the recipe's part that the key is of; accuracy: on validation, in [0, 1].
+        """
         self._write(self._teacher(key), weights)
+        facts = json.dumps({"part": part, "accuracy": accuracy})
+        self._write(self._facts(key), facts.encode())
 
     def get_teacher(self, key: str) -> bytes | None:
         """Weights of a teacher trained before by the same recipe part, or None."""
@@ -51,6 +74,28 @@ class Shelf:
             return self._teacher(key).read_bytes()
         except FileNotFoundError:
             return None
+
+    def find_teacher(self, key: str) -> TrainedTeacher | None:
+        """What is known of a teacher trained before, or None where there is none."""
+        path = self._facts(key)
+        try:
+            facts = json.loads(path.read_bytes())
+            trained = self._teacher(key).stat().st_mtime
+            return TrainedTeacher(key, trained, dict(facts["part"]), float(facts["accuracy"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def teachers(self) -> list[TrainedTeacher]:
+        """All teachers trained before, the newest first."""
+        try:
+            keys = [path.stem for path in (self.folder / "teachers").glob("*.json")]
+        except OSError:
+            return []
+        found = [each for key in keys if (each := self.find_teacher(key)) is not None]
+        return sorted(found, key=lambda each: (-each.trained, each.key))
+
+    def _facts(self, key: str) -> Path:
+        return self._teacher(key).with_suffix(".json")
 
     def _teacher(self, key: str) -> Path:
         return self.folder / "teachers" / f"{key}.safetensors"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from kdcore.recipe import Recipe
-from kdcore.setting import Setting
-from kdcore.tasks import Split
-from kdcore.train.loop import accuracy
 from kdcore.uploads import SCALES, OwnTeacher, Scale
-from kdcore.uploads.network import OnnxTeacher
+
+if TYPE_CHECKING:
+    from kdcore.setting import Setting
+    from kdcore.tasks import Split
 
 PICTURES = 500
 """Of the validation split, at most."""
@@ -31,12 +32,14 @@ class Trial:
 
 
 def try_out(own: OwnTeacher, task: str) -> Trial:
-    """Try a teacher that is kept on a task whose data is there.
+    """Try a teacher that is kept on a task whose data is there; imports torch.
 
     Raises RecipeError or UploadError, a sentence, where it does not fit the task or fails.
     """
-    teacher = {"architecture": own.architecture, "options": own.options, "weights": own.name}
-    setting = Setting(Recipe(task=task, teacher=teacher))
+    from kdcore.setting import Setting
+    from kdcore.tasks import Split
+
+    setting = Setting(Recipe(task=task, teacher=own.choice))
     held = setting.data.validation
     some = Split(setting.data.normalise(held.inputs[:PICTURES]), held.labels[:PICTURES])
     found = {scale: _accuracy(setting, own, scale, some) for scale in SCALES}
@@ -44,6 +47,9 @@ def try_out(own: OwnTeacher, task: str) -> Trial:
 
 
 def _accuracy(setting: Setting, own: OwnTeacher, scale: Scale, some: Split) -> float:
+    from kdcore.train.loop import accuracy
+    from kdcore.uploads.network import OnnxTeacher
+
     network = setting.own_network(own, scale)
     if not isinstance(network, OnnxTeacher):
         return accuracy(network, some)

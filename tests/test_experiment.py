@@ -548,6 +548,8 @@ def test_a_run_closed_among_its_students_keeps_its_teacher_alone(quick, shelf):
         pass
     next(told)
     told.close()
-    (file,) = (path for path in shelf.folder.rglob("*") if path.is_file())
-    assert file.parent.name == "teachers"
+    assert {path.parent.name for path in shelf.folder.rglob("*") if path.is_file()} == {"teachers"}
+    (teacher,) = shelf.teachers()
+    assert teacher.part == quick.teacher_part(0)
+    assert 0 < teacher.accuracy < 1
     assert verdict_of(quick, shelf).teacher_reused

@@ -66,7 +66,7 @@ def test_removing_reaches_nothing_but_artifacts(shelf, tmp_path):
 
 
 def test_a_teacher_is_kept_under_its_key(shelf):
-    shelf.put_teacher("0123", b"weights")
+    shelf.put_teacher("0123", b"weights", {"task": "digits"}, 0.97)
     assert shelf.get_teacher("0123") == b"weights"
 
 
@@ -75,8 +75,9 @@ def test_a_teacher_that_was_never_trained_is_none(shelf):
 
 
 def test_a_kept_teacher_never_changes(shelf):
-    shelf.put_teacher("0123", b"first")
-    shelf.put_teacher("0123", b"second")
+    shelf.put_teacher("0123", b"first", {"task": "digits"}, 0.9)
+    shelf.put_teacher("0123", b"second", {"task": "mnist"}, 0.8)
+    assert shelf.find_teacher("0123").part == {"task": "digits"}
     assert shelf.get_teacher("0123") == b"first"
 
 
@@ -98,3 +99,26 @@ def test_a_shelf_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(HomeError, match="Not a directory"):
         Shelf(tmp_path / "file" / "shelf").put(b"abc", "onnx")
+
+
+def test_trained_teachers_are_listed_the_newest_first(shelf):
+    for number, key in enumerate(["aa", "bb"]):
+        shelf.put_teacher(key, b"weights", {"seed": number}, 0.9 + number / 100)
+        os.utime(shelf.folder / "teachers" / f"{key}.safetensors", (1000 + number,) * 2)
+    newest, oldest = shelf.teachers()
+    assert (newest.key, newest.trained, newest.part, newest.accuracy) == (
+        "bb",
+        1001,
+        {"seed": 1},
+        0.91,
+    )
+    assert oldest.key == "aa"
+
+
+def test_a_teacher_of_which_nothing_can_be_read_is_not_listed(shelf):
+    assert shelf.teachers() == []
+    shelf.put_teacher("aa", b"weights", {}, 0.9)
+    (shelf.folder / "teachers" / "aa.json").write_text("{", encoding="utf-8")
+    assert shelf.teachers() == []
+    assert shelf.find_teacher("aa") is None
+    assert shelf.get_teacher("aa") == b"weights"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from kdcore.runs.store import Run, Store
 from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
+from kdcore.trial import Trial
 
 log = logging.getLogger(__name__)
 
@@ -113,11 +115,8 @@ class Runner:
         """A task's samples to look at, downloaded first where need be; None while the engine is
         not there yet, or busy. Raises DataError where the data cannot be had.
         """
-        client = self._client
-        if client is None or client.status != "running":
-            return None
 
-        async def look(task: str, environment: dict[str, str]) -> Any:
+        async def look(environment: dict[str, str]) -> Any:
             # beside the worker's own thread: a download takes minutes, and must stop no run
             from asyncio import to_thread
 
@@ -126,18 +125,42 @@ class Runner:
 
             return await to_thread(samples, task, Settings.from_environment(environment))
 
+        found: Samples | None = self._asked_aside(look)
+        return found
+
+    def trial(self, own_teacher: str, task: str) -> Trial | None:
+        """An own teacher tried on a task whose files are there; None while the engine is not
+        there yet, or busy. Raises KdError, a sentence, where it does not fit or fails.
+        """
+
+        async def look(environment: dict[str, str]) -> Any:
+            from asyncio import to_thread
+
+            from kdcore.runs.worker import trial
+            from kdcore.settings import Settings
+
+            settings = Settings.from_environment(environment)
+            return await to_thread(trial, own_teacher, task, settings)
+
+        found: Trial | None = self._asked_aside(look)
+        return found
+
+    def _asked_aside(self, look: Callable[[dict[str, str]], Any]) -> Any:
+        """What the first worker answers that is not at work; None where there is none."""
+        client = self._client
+        if client is None or client.status != "running":
+            return None
         environment = self.settings.environment()
         for worker in client.scheduler_info(n_workers=-1)["workers"]:
             try:
-                (found,) = client.run(look, task, environment, workers=[worker]).values()
+                (found,) = client.run(look, environment, workers=[worker]).values()
             except KdError:
                 raise
             except Exception as error:  # a worker that is gone; the page asks again
-                log.warning("no samples of %s from %s: %s", task, worker, error)
+                log.warning("no answer from %s: %s", worker, error)
                 continue
             if found is not None:
-                shown: Samples = found
-                return shown
+                return found
         return None
 
     def reconcile_soon(self) -> None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kdcore import uploads
 from kdcore.errors import KdError, StoreError
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Progress, Result
@@ -21,6 +22,7 @@ from kdcore.runs.store import Run, State, Store
 from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
+from kdcore.trial import Trial
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +105,18 @@ def samples(task: str, settings: Settings) -> Samples | None:
         return None
     try:
         return samples(task)
+    finally:
+        _one_at_a_time.release()
+
+
+def trial(name: str, task: str, settings: Settings) -> Trial | None:
+    """An own teacher tried on a task, whose files are there; None while the worker is at work."""
+    from kdcore.trial import try_out
+
+    if not _one_at_a_time.acquire(blocking=False):
+        return None
+    try:
+        return try_out(uploads.get(name, settings.home), task)
     finally:
         _one_at_a_time.release()
 

@@ -59,6 +59,15 @@ class OwnTeacher:
     info: OnnxInfo | None = None
 
     @property
+    def choice(self) -> dict[str, Any]:
+        """What a recipe's `teacher` says to have this one."""
+        return {
+            "architecture": self.architecture,
+            "options": self.options,
+            "weights": self.name,
+        }
+
+    @property
     def about(self) -> str:
         """One sentence for a picker."""
         kind = "ONNX model" if self.info else f"{self.architecture} weights"
