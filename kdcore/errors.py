@@ -43,6 +43,10 @@ class UploadError(KdError, ValueError):
     """A user's own model that cannot be taken, or does not answer as a teacher must."""
 
 
+class DivergedError(KdError):
+    """A training whose numbers are no longer finite."""
+
+
 class RunError(KdError):
     """A run that cannot be submitted, stopped, restarted or deleted as asked."""
 

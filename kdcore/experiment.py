@@ -7,10 +7,12 @@ order, for the same steps at the same learning rate. What is left to differ is t
 from __future__ import annotations
 
 import io
+import logging
+import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
@@ -24,6 +26,7 @@ from torch import Tensor, nn
 
 from kdcore import tasks
 from kdcore.compress.export import to_onnx
+from kdcore.errors import DivergedError
 from kdcore.measure.latency import latencies
 from kdcore.measure.size import macs, parameters
 from kdcore.recipe import Augmentation, Recipe, Training, content_hash
@@ -49,6 +52,8 @@ from kdcore.train.objective import distillation_loss, hard_loss
 from kdcore.train.teacher import Answers, cached, rerun
 from kdcore.train.views import Batch, Views
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
+
+log = logging.getLogger(__name__)
 
 PROBE = 500
 """Test pictures kept with a run, to look at the three models' answers later."""
@@ -171,9 +176,7 @@ class _Experiment:
                 continue
             part = recipe.teacher_part(seed)
             key = content_hash(part)
-            stored = self.shelf.get_teacher(key)
-            if stored is not None:
-                self._recall(member, stored)
+            if self._recall(member, key):
                 yield self._recalled(member)
                 continue
             self.reused = False
@@ -187,14 +190,20 @@ class _Experiment:
             held = accuracy(member.network, self.splits["validation"])
             self.shelf.put_teacher(key, _pack(member), part, held)
 
-    def _recall(self, member: _Member, stored: bytes) -> None:
-        weights = safetensors.torch.load(stored)
-        member.network.load_state_dict(
-            {k.removeprefix("last."): v for k, v in weights.items() if k.startswith("last.")}
-        )
-        member.best.weights = {
-            k.removeprefix("best."): v for k, v in weights.items() if k.startswith("best.")
-        }
+    def _recall(self, member: _Member, key: str) -> bool:
+        """Take a teacher off the shelf; False where it is not there, or damaged."""
+        stored = self.shelf.get_teacher(key)
+        if stored is None:
+            return False
+        try:
+            weights = safetensors.torch.load(stored)
+            member.network.load_state_dict(_under("last.", weights))
+        except (ValueError, RuntimeError, safetensors.SafetensorError) as error:
+            log.warning("the teacher %s is damaged, and trained anew: %s", key, error)
+            self.shelf.remove_teacher(key)
+            return False
+        member.best.weights = _under("best.", weights)
+        return True
 
     def _recalled(self, member: _Member) -> Event:
         """Where a teacher stands that need not be trained, so that its level can be drawn."""
@@ -261,7 +270,8 @@ class _Experiment:
     ) -> Iterator[Report | None]:
         batches = self._batches(member.seed, pool, more, training)
         return train(
-            member.network, batches, loss, training, self.splits["validation"], member.best
+            *(member.network, batches, loss, training, self.splits["validation"]),
+            *(derive(member.seed, "layers"), member.best),
         )
 
     def _batches(
@@ -290,6 +300,7 @@ class _Experiment:
             now = time.perf_counter()
             for member, report in zip(members, reports, strict=True):
                 if report is not None:
+                    _check_finite(member, report.metrics.values())
                     seconds = now - self.began
                     yield Event(member.arm, member.seed, report.step, report.metrics, seconds)
             if any(reports) or now - told > PROGRESS_SECONDS:
@@ -307,6 +318,7 @@ class _Experiment:
         pairs = []
         for member in self.members[arm]:
             last = logits(member.network, images)
+            _check_finite(member, (last.sum().item(),))
             if not member.best.weights:
                 pairs.append((last, last))
                 continue
@@ -330,7 +342,8 @@ class _Experiment:
                 if isinstance(network, OnnxTeacher)
                 else macs(network, self.setting.data.input_shape),
             )
-        difference = paired_difference(arms["control"].accuracy, arms["distilled"].accuracy)
+        control, distilled = (arms[arm].accuracy for arm in STUDENTS)
+        difference = paired_difference(control, distilled, samples=len(labels))
         return Result(
             recipe=self.recipe,
             verdict=verdict(difference),
@@ -398,6 +411,21 @@ class _Experiment:
         if isinstance(teacher, OnnxTeacher):
             return latencies_apart(files, shape, batch, {"teacher": teacher.call(batch)})
         return latencies(files, shape, batch)
+
+
+def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+
+
+def _check_finite(member: _Member, numbers: Iterable[float]) -> None:
+    """Nothing is claimed of a network that has diverged: its answers are no answers."""
+    if all(map(math.isfinite, numbers)):
+        return
+    who = {"teacher": "the teacher", "control": "the student on labels alone"}
+    raise DivergedError(
+        f"{who.get(member.arm, 'the distilled student')} of seed {member.seed} diverged: its "
+        "numbers are no longer finite; lower its learning rate, or the weights of the loss"
+    )
 
 
 def _pack(member: _Member) -> bytes:

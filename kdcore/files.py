@@ -19,6 +19,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut may leave the name with nothing behind it
         os.replace(draft, path)
     except BaseException:
         Path(draft).unlink(missing_ok=True)

@@ -7,7 +7,15 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 
 from kdcore.errors import RecipeError, did_you_mean
 from kdcore.knobs import Range
@@ -16,6 +24,11 @@ PROTOCOL = 1
 """Raised when the same recipe would give other numbers than before; part of every content hash."""
 
 FEWEST_SEEDS_FOR_A_VERDICT = 3
+
+
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+"""Neither takes true for 1, or a text for the number that it spells; a Number takes 1 for 1.0."""
 
 
 class _Part(BaseModel):
@@ -46,11 +59,11 @@ class Transfer(_Part):
     task itself, another task, or random pixels.
     """
 
-    labelled: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
-    unlabelled: Annotated[int, Field(ge=0)] | Literal["rest"] = 0
-    left_out: tuple[Annotated[int, Field(ge=0)], ...] = ()
+    labelled: Annotated[Whole, Field(ge=1)] | Literal["all"] = "all"
+    unlabelled: Annotated[Whole, Field(ge=0)] | Literal["rest"] = 0
+    left_out: tuple[Annotated[Whole, Field(ge=0)], ...] = ()
     label_noise: Annotated[
-        float,
+        Number,
         Field(ge=0, le=1),
         Range(0, 0.9, 0.05, "Share of the student's labels replaced by another class."),
     ] = 0.0
@@ -64,22 +77,26 @@ class Augmentation(_Part):
     and the teacher answers for the very view that the student sees.
     """
 
-    shift: Annotated[int, Field(ge=0, le=64), Range(0, 8, 1, "Pixels, any direction.")] = 0
+    shift: Annotated[Whole, Field(ge=0, le=64), Range(0, 8, 1, "Pixels, any direction.")] = 0
     rotation: Annotated[
-        float, Field(ge=0, le=180), Range(0, 45, 5, "Degrees, either direction.")
+        Number, Field(ge=0, le=180), Range(0, 45, 5, "Degrees, either direction.")
     ] = 0.0
     crop: Annotated[
-        float, Field(ge=0, lt=1), Range(0, 0.5, 0.05, "Largest share of a side that is cut away.")
+        Number, Field(ge=0, lt=1), Range(0, 0.5, 0.05, "Largest share of a side that is cut away.")
     ] = 0.0
-    flip: bool = False
+    flip: Annotated[bool, Strict()] = False
     cutout: Annotated[
-        float, Field(ge=0, lt=1), Range(0, 0.7, 0.1, "Side of the square blanked out, as a share.")
+        Number, Field(ge=0, lt=1), Range(0, 0.7, 0.1, "Side of the square blanked out, as a share.")
     ] = 0.0
     mixup: Annotated[
-        float, Field(ge=0, le=10), Range(0, 1, 0.1, "Blends two pictures; Beta(a, a) says how far.")
+        Number,
+        Field(ge=0, le=10),
+        Range(0, 1, 0.1, "Blends two pictures; Beta(a, a) says how far."),
     ] = 0.0
     cutmix: Annotated[
-        float, Field(ge=0, le=10), Range(0, 1, 0.1, "Pastes a part of another picture; Beta(a, a).")
+        Number,
+        Field(ge=0, le=10),
+        Range(0, 1, 0.1, "Pastes a part of another picture; Beta(a, a)."),
     ] = 0.0
 
     @model_validator(mode="after")
@@ -98,33 +115,33 @@ class Training(_Part):
     """How long and how fast one network is trained."""
 
     steps: Annotated[
-        int,
+        Whole,
         Field(ge=1, le=1_000_000),
         Range(20, 5000, 20, "Optimizer steps, the same for both students."),
     ] = 400
     batch_size: Annotated[
-        int,
+        Whole,
         Field(ge=1, le=65_536),
         Range(8, 512, 8, "Samples a step."),
     ] = 64
     learning_rate: Annotated[
-        float,
+        Number,
         Field(gt=0, le=10),
         Range(1e-4, 1e-1, None, "The optimizer's step size, the same for both students.", log=True),
     ] = 1e-2
     optimizer: Literal["adam", "adamw", "sgd"] = "adam"
     schedule: Literal["constant", "cosine", "step"] = "constant"
     warm_up: Annotated[
-        int, Field(ge=0), Range(0, 500, 10, "Steps over which the learning rate rises from 0.")
+        Whole, Field(ge=0), Range(0, 500, 10, "Steps over which the learning rate rises from 0.")
     ] = 0
     weight_decay: Annotated[
-        float, Field(ge=0, le=1), Range(1e-5, 1e-1, None, "Pull on all weights.", log=True)
+        Number, Field(ge=0, le=1), Range(1e-5, 1e-1, None, "Pull on all weights.", log=True)
     ] = 0.0
     label_smoothing: Annotated[
-        float, Field(ge=0, lt=1), Range(0, 0.5, 0.05, "Share of a label spread over all classes.")
+        Number, Field(ge=0, lt=1), Range(0, 0.5, 0.05, "Share of a label spread over all classes.")
     ] = 0.0
     patience: Annotated[
-        int,
+        Whole,
         Field(ge=0),
         Range(0, 20, 1, "Stop after so many of 40 reports without a better validation; 0: never."),
     ] = 0
@@ -148,21 +165,21 @@ class Recipe(_Part):
     training: Training = Training()
     method: MethodChoice = MethodChoice()
     temperature: Annotated[
-        float,
-        Field(gt=0, le=1000),
+        Number,
+        Field(ge=0.01, le=1000),
         Range(1, 20, 0.5, "Higher T softens the teacher's answer, so its doubts weigh more."),
     ] = 4.0
     soft_weight: Annotated[
-        float,
+        Number,
         Field(ge=0, le=1e6),
         Range(0, 1, 0.05, "α: the weight on the teacher's answer; the labels get the rest."),
     ] = 0.9
-    hard_weight: Annotated[float, Field(ge=0, le=1e6)] = 0.1
+    hard_weight: Annotated[Number, Field(ge=0, le=1e6)] = 0.1
     teachers: Literal["one", "per seed"] = "one"
-    teacher_labelled: Annotated[int, Field(ge=1)] | Literal["all"] = "all"
-    teacher_seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    teacher_labelled: Annotated[Whole, Field(ge=1)] | Literal["all"] = "all"
+    teacher_seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 0
     seeds: Annotated[
-        tuple[Annotated[int, Field(ge=0, lt=2**32)], ...],
+        tuple[Annotated[Whole, Field(ge=0, lt=2**32)], ...],
         Field(min_length=1, max_length=100),
         Range(1, 20, 1, "Each seed trains both students anew; under 3 there is no verdict."),
     ] = (0, 1, 2, 3, 4)
@@ -218,7 +235,7 @@ class Recipe(_Part):
         """Read a recipe. Raises RecipeError where the text is no JSON or no recipe."""
         try:
             values = json.loads(text)
-        except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
             raise RecipeError(f"the recipe is not valid JSON: {error}") from None
         if not isinstance(values, dict):
             raise RecipeError('the recipe must be a JSON object, such as {"task": "digits"}')
@@ -267,7 +284,7 @@ def _sentence(error: ValidationError) -> str:
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             rule = first["msg"].replace("Input should be", "it must be")
             return f"{where} is {value!r}; {rule}"
-        case "int_parsing" if where in _COUNTS:
+        case "int_type" if where in _COUNTS:
             word = _COUNTS[where]
             return f'{where} is {value!r}; give a whole number, or "{word}"'
         case kind:
@@ -285,8 +302,9 @@ _PLAIN_RULES = {
     "tuple_type": "it should be a list",
     "too_short": "give at least one",
     "int_from_float": "it should be a whole number",
-    "int_parsing": "it should be a whole number",
-    "float_parsing": "it should be a number",
+    "int_type": "it should be a whole number",
+    "float_type": "it should be a number",
+    "bool_type": "it should be true or false",
     "string_type": "it should be a text",
 }
 """What pydantic says in the words of a type system, in those of a reader of JSON."""

@@ -37,9 +37,9 @@ class Setting:
         self._check_models()
         self._check_augmentation()
         self.data = self.task.load()
-        for choice in (recipe.teacher, recipe.student):
+        for role, choice in {"teacher": recipe.teacher, "student": recipe.student}.items():
             if choice.architecture != ONNX:
-                self.build(choice, seed=0)
+                self._check_batch(role, self.build(choice, seed=0))
         self.seen = self._seen_samples()
         self.foreign = self._foreign_inputs()
         self.labelled, self.unlabelled = self._counts()
@@ -89,6 +89,19 @@ class Setting:
                     f"{role}.augmentation changes pictures, but task {self.recipe.task!r} gives "
                     f"{self.task.kind}s; leave all of it at 0"
                 )
+
+    def _check_batch(self, role: str, network: nn.Module) -> None:
+        """A batch of one sample may be too few for batch norm's deviations."""
+        name = "teacher_training" if role == "teacher" else "training"
+        if getattr(self.recipe, name).batch_size > 1:
+            return
+        try:
+            network.train()(torch.zeros(1, *self.data.input_shape))
+        except ValueError:
+            raise RecipeError(
+                f"{name}.batch_size is 1, but the {role}'s batch norm needs at least two samples; "
+                "choose 2 or more"
+            ) from None
 
     def _seen_samples(self) -> Tensor:
         """Indices of the training samples whose class the student may see."""

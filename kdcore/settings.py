@@ -36,7 +36,7 @@ class Settings:
             data=Path(data).expanduser().absolute() if data else folder / "data",
             database_url=environment.get("KDCORE_DATABASE_URL")
             or f"sqlite:///{folder / 'kdcore.db'}",
-            scheduler=environment.get("KDCORE_SCHEDULER") or None,
+            scheduler=_address(environment.get("KDCORE_SCHEDULER", "")) or None,
         )
 
     def environment(self) -> dict[str, str]:
@@ -60,3 +60,8 @@ class Settings:
                 "Set KDCORE_HOME to a folder that you may write to."
             ) from None
         return self.home
+
+
+def _address(scheduler: str) -> str:
+    """Dask takes host:port for tcp://host:port; written out, it is one address everywhere."""
+    return scheduler if "://" in scheduler or not scheduler else f"tcp://{scheduler}"

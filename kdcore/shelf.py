@@ -74,6 +74,16 @@ class Shelf:
             return self._teacher(key).read_bytes()
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise HomeError(f"cannot read {self._teacher(key)}: {error.strerror}") from None
+
+    def remove_teacher(self, key: str) -> None:
+        """Forget a trained teacher; one that is already gone is fine."""
+        try:
+            self._facts(key).unlink(missing_ok=True)
+            self._teacher(key).unlink(missing_ok=True)
+        except OSError as error:
+            raise HomeError(f"cannot delete {self._teacher(key)}: {error.strerror}") from None
 
     def find_teacher(self, key: str) -> TrainedTeacher | None:
         """What is known of a teacher trained before, or None where there is none."""

@@ -40,10 +40,14 @@ def spread(values: Sequence[float]) -> float | None:
     return math.sqrt(math.fsum((v - centre) ** 2 for v in values) / (len(values) - 1))
 
 
-def paired_difference(control: Sequence[float], distilled: Sequence[float]) -> Difference:
+def paired_difference(
+    control: Sequence[float], distilled: Sequence[float], samples: int
+) -> Difference:
     """Student's paired t interval of the difference of two accuracies, in points.
 
-    control, distilled: accuracies in [0, 1], same seeds in the same order.
+    control, distilled: accuracies in [0, 1], same seeds in the same order, each counted on so many
+    samples. The deviation is taken to be one sample at least: where all seeds happen to differ by
+    the same count, it would be 0, and a difference of one sample beyond doubt.
     Raises ValueError if they are not pairs. Source: Student, 1908, "The Probable Error of a Mean".
     """
     if len(control) != len(distilled) or not control:
@@ -52,6 +56,7 @@ def paired_difference(control: Sequence[float], distilled: Sequence[float]) -> D
     deviation = spread(points)
     if deviation is None or len(points) < FEWEST_SEEDS_FOR_A_VERDICT:
         return Difference(mean(points), None, None, points)
+    deviation = max(deviation, 100 / samples)
     from scipy.stats import t  # half a second to import: only where an interval is due
 
     half = float(t.ppf((1 + CONFIDENCE) / 2, len(points) - 1)) * deviation / math.sqrt(len(points))

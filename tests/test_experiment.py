@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from kdcore import experiment, methods
-from kdcore.errors import RecipeError
+from kdcore.errors import DivergedError, RecipeError
 from kdcore.experiment import check, run, steps
 from kdcore.methods import UNLABELLED, Method
 from kdcore.recipe import Recipe
@@ -200,10 +200,33 @@ def test_a_run_that_is_closed_or_refused_leaves_the_number_of_threads_as_it_was(
 # the control
 
 
-def test_without_a_soft_term_both_students_are_the_very_same(quick, shelf):
-    result = verdict_of(changed(quick, method={"name": "hard"}, hard_weight=1.0), shelf)
+@pytest.mark.parametrize("hard_weight", [0.1, 1.0])
+def test_without_a_soft_term_both_students_are_the_very_same(quick, shelf, hard_weight):
+    method = {"name": "hard"}
+    result = verdict_of(changed(quick, method=method, hard_weight=hard_weight), shelf)
     assert result.arms["distilled"] == result.arms["control"]
     assert result.difference.per_seed == (0.0, 0.0, 0.0)
+
+
+DROPPING = {"architecture": "mlp", "options": {"widths": [16], "dropout": 0.5}}
+
+
+def test_networks_that_draw_by_themselves_give_the_same_numbers_again(quick, tmp_path):
+    recipe = changed(quick, teacher=DROPPING, student=DROPPING)
+    first, second = (accuracies(verdict_of(recipe, Shelf(tmp_path / n))) for n in ("a", "b"))
+    assert first == second
+
+
+@pytest.mark.parametrize("unlabelled", [0, "rest"])
+def test_both_students_of_a_seed_drop_the_same_units(quick, shelf, unlabelled):
+    recipe = changed(
+        quick,
+        student=DROPPING,
+        method={"name": "hard"},
+        transfer={"labelled": 40, "unlabelled": unlabelled},
+    )
+    result = verdict_of(recipe, shelf)
+    assert result.arms["distilled"].accuracy == result.arms["control"].accuracy
 
 
 @pytest.mark.parametrize("unlabelled", [0, "rest"])
@@ -553,3 +576,40 @@ def test_a_run_closed_among_its_students_keeps_its_teacher_alone(quick, shelf):
     assert teacher.part == quick.teacher_part(0)
     assert 0 < teacher.accuracy < 1
     assert verdict_of(quick, shelf).teacher_reused
+
+
+# what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("where", "who"),
+    [
+        ("teacher_training", "the teacher of seed 0"),
+        ("training", "student on labels alone of seed 0"),
+    ],
+)
+def test_a_network_that_diverges_is_named_and_nothing_is_claimed(quick, shelf, where, who):
+    hot = {**getattr(quick, where).model_dump(), "learning_rate": 10.0, "optimizer": "sgd"}
+    recipe = changed(quick, **{where: {**hot, "weight_decay": 1.0, "steps": 400}})
+    with pytest.raises(DivergedError, match=f"{who} diverged.*lower its learning rate"):
+        verdict_of(recipe, shelf)
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", safetensors.torch.save({})])
+def test_a_damaged_teacher_is_trained_anew(quick, shelf, content):
+    first = verdict_of(quick, shelf)
+    (teacher,) = shelf.teachers()
+    (shelf.folder / "teachers" / f"{teacher.key}.safetensors").write_bytes(content)
+    again = verdict_of(quick, shelf)
+    assert not again.teacher_reused
+    assert accuracies(again) == accuracies(first)
+    assert verdict_of(quick, shelf).teacher_reused
+
+
+@pytest.mark.parametrize("role", ["teacher", "student"])
+def test_a_batch_of_one_is_refused_where_batch_norm_needs_two(quick, role):
+    part = {"teacher": "teacher_training", "student": "training"}[role]
+    training = {**getattr(quick, part).model_dump(), "batch_size": 1}
+    check(changed(quick, **{part: training}))
+    with pytest.raises(RecipeError, match=f"{part}.batch_size is 1, but the {role}'s batch norm"):
+        check(changed(quick, **{part: training, role: {"architecture": "vgg"}}))

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ FAULTY = {
     "an unknown field": ('{"tempratur": 3}', "'tempratur'; did you mean 'temperature'?"),
     "an unknown field of a part": ('{"training": {"step": 3}}', "did you mean 'steps'?"),
     "an unknown field like no other": ('{"xyzzy": 3}', "no field 'xyzzy'. Known: title, about"),
-    "a temperature of zero": ('{"temperature": 0}', "temperature is 0; it must be greater than 0"),
+    "a temperature of zero": ('{"temperature": 0}', "temperature is 0; it must be greater"),
     "a negative temperature": ('{"temperature": -1}', "temperature is -1; it must be greater"),
     "an infinite temperature": ('{"temperature": Infinity}', "temperature is inf; it should be"),
     "a temperature that is no number": ('{"temperature": NaN}', "temperature is nan; it should be"),
@@ -151,8 +152,41 @@ def test_an_error_is_one_line_in_the_users_words_about(fault):
 
 
 def test_a_value_given_in_python_is_checked_like_one_in_json():
-    with pytest.raises(RecipeError, match="temperature is 0; it must be greater than 0"):
+    with pytest.raises(RecipeError, match="temperature is 0; it must be greater"):
         Recipe(temperature=0)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"temperature": True}, "temperature is True; it should be a number"),
+        ({"temperature": "4"}, "temperature is '4'; it should be a number"),
+        ({"soft_weight": False}, "soft_weight is False; it should be a number"),
+        ({"transfer": {"labelled": True}}, "transfer.labelled is True; give a whole number"),
+        ({"transfer": {"labelled": "100"}}, "transfer.labelled is '100'; give a whole number"),
+        ({"transfer": {"left_out": [True]}}, "transfer.left_out.0 is True; it should be a whole"),
+        ({"training": {"steps": True}}, "training.steps is True; it should be a whole number"),
+        ({"training": {"steps": "400"}}, "training.steps is '400'; it should be a whole number"),
+        ({"seeds": [True, 0, 2]}, "seeds.0 is True; it should be a whole number"),
+        (
+            {"training": {"augmentation": {"flip": "yes"}}},
+            "training.augmentation.flip is 'yes'; it should be true or false",
+        ),
+    ],
+)
+def test_neither_a_truth_nor_a_text_is_a_number(values, said):
+    with pytest.raises(RecipeError) as raised:
+        Recipe.from_json(json.dumps(values))
+    assert said in str(raised.value)
+
+
+def test_a_whole_number_is_a_number():
+    assert Recipe(temperature=3, soft_weight=1, hard_weight=0).temperature == 3.0
+
+
+def test_a_number_of_too_many_digits_is_said():
+    with pytest.raises(RecipeError, match="the recipe is not valid JSON"):
+        Recipe.from_json('{"training": {"steps": ' + "9" * 5000 + "}}")
 
 
 def test_bytes_that_are_no_text_are_no_recipe():

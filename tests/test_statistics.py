@@ -34,7 +34,7 @@ def test_one_value_has_no_spread():
 
 
 def test_a_difference_is_in_points_and_paired_by_seed():
-    difference = paired_difference([0.50, 0.60], [0.52, 0.59])
+    difference = paired_difference([0.50, 0.60], [0.52, 0.59], 500)
     assert difference.per_seed == pytest.approx((2, -1))
     assert difference.mean == pytest.approx(0.5)
 
@@ -42,39 +42,50 @@ def test_a_difference_is_in_points_and_paired_by_seed():
 def test_the_interval_of_three_pairs_is_as_worked_by_hand():
     # points 1, 2, 3: mean 2, deviation 1; t(97.5 %, 2 degrees of freedom) = 4.303 (Student's
     # table), so 2 ± 4.303 / √3 = 2 ± 2.484
-    difference = paired_difference([0.5, 0.5, 0.5], [0.51, 0.52, 0.53])
+    difference = paired_difference([0.5, 0.5, 0.5], [0.51, 0.52, 0.53], 500)
     assert difference.low == pytest.approx(2 - 2.484, abs=1e-3)
     assert difference.high == pytest.approx(2 + 2.484, abs=1e-3)
 
 
 def test_the_interval_is_the_one_of_scipys_paired_t_test():
     interval = ttest_rel(DISTILLED, CONTROL).confidence_interval(0.95)
-    difference = paired_difference(CONTROL, DISTILLED)
+    difference = paired_difference(CONTROL, DISTILLED, 500)
     assert difference.low == pytest.approx(100 * interval.low)
     assert difference.high == pytest.approx(100 * interval.high)
 
 
 def test_swapping_the_students_mirrors_the_interval():
-    one, other = paired_difference(CONTROL, DISTILLED), paired_difference(DISTILLED, CONTROL)
+    one, other = (
+        paired_difference(CONTROL, DISTILLED, 500),
+        paired_difference(DISTILLED, CONTROL, 500),
+    )
     assert (other.low, other.mean, other.high) == pytest.approx((-one.high, -one.mean, -one.low))
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
 def test_too_few_pairs_have_a_mean_but_no_interval(seeds):
-    difference = paired_difference(CONTROL[:seeds], DISTILLED[:seeds])
+    difference = paired_difference(CONTROL[:seeds], DISTILLED[:seeds], 500)
     assert math.isfinite(difference.mean)
     assert (difference.low, difference.high) == (None, None)
 
 
-def test_pairs_that_all_agree_have_an_interval_of_no_width():
-    difference = paired_difference([0.5, 0.5, 0.5], [0.75, 0.75, 0.75])
-    assert (difference.low, difference.mean, difference.high) == (25, 25, 25)
+def test_pairs_that_all_agree_are_known_to_one_sample_and_no_better():
+    # deviation 0, taken to be one sample of 500, 0.2 points: 25 ± 4.303 · 0.2 / √3 = 25 ± 0.497
+    difference = paired_difference([0.5, 0.5, 0.5], [0.75, 0.75, 0.75], 500)
+    assert difference.mean == pytest.approx(25)
+    assert difference.low == pytest.approx(25 - 0.497, abs=1e-3)
+    assert difference.high == pytest.approx(25 + 0.497, abs=1e-3)
+
+
+def test_one_sample_more_for_every_seed_is_no_proof():
+    difference = paired_difference([0.896, 0.906, 0.876], [0.898, 0.908, 0.878], 500)
+    assert verdict(difference) == "no clear difference"
 
 
 @pytest.mark.parametrize(("control", "distilled"), [([0.5], [0.5, 0.6]), ([0.5], []), ([], [])])
 def test_values_that_are_no_pairs_are_refused(control, distilled):
     with pytest.raises(ValueError, match=f"{len(control)} controls and {len(distilled)} students"):
-        paired_difference(control, distilled)
+        paired_difference(control, distilled, 500)
 
 
 # the verdict

@@ -10,7 +10,7 @@ from kdcore import methods
 from kdcore.recipe import Recipe, Training
 from kdcore.tasks import Data, Split
 from kdcore.train import teacher as answers
-from kdcore.train.loop import Best, accuracy, epochs, logits, share_correct, train
+from kdcore.train.loop import Best, accuracy, drawing, epochs, logits, share_correct, train
 from kdcore.train.objective import distillation_loss, hard_loss
 from kdcore.train.optim import learning_rate, optimizer_for
 from kdcore.train.views import Views
@@ -56,7 +56,7 @@ HARD = hard_loss(VIEWS, DATA.labels, Training(batch_size=10))
 
 def stepwise(module, steps=20, best=None, loss=None, learning_rate=1e-2, **training):
     training = Training(steps=steps, batch_size=10, learning_rate=learning_rate, **training)
-    return train(module, epochs(POOL, 10, 0), loss or HARD, training, VALIDATION, best)
+    return train(module, epochs(POOL, 10, 0), loss or HARD, training, VALIDATION, 0, best)
 
 
 def reports(*arguments, **options):
@@ -297,3 +297,46 @@ def test_patience_ends_a_training_that_has_stopped_improving():
     told = list(reports(network(), steps=400, patience=3, loss=stuck))
     assert len(told) == 4
     assert len(list(reports(network(), steps=400, loss=stuck))) == 40
+
+
+# what layers draw by themselves
+
+
+def dropping() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.5), nn.Linear(16, 3))
+
+
+def test_a_network_with_dropout_trains_the_same_whoever_draws_in_between():
+    alone, among = dropping(), dropping()
+    for _ in stepwise(alone):
+        pass
+    for _ in stepwise(among):
+        torch.rand(7)
+    assert torch.equal(weights(alone), weights(among))
+
+
+def test_training_leaves_torchs_own_generator_as_it_was():
+    network = dropping()
+    before = torch.get_rng_state()
+    for _ in stepwise(network):
+        pass
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_every_step_and_seed_drops_other_units():
+    def dropped(seed, step):
+        with drawing(seed, step):
+            return nn.functional.dropout(torch.ones(64), 0.5)
+
+    assert torch.equal(dropped(0, 1), dropped(0, 1))
+    assert not torch.equal(dropped(0, 1), dropped(0, 2))
+    assert not torch.equal(dropped(0, 1), dropped(1, 1))
+
+
+def test_the_samples_that_both_students_see_lose_the_same_units():
+    def dropped(samples):
+        with drawing(0, 1):
+            return nn.functional.dropout(torch.ones(samples, 16), 0.5)
+
+    assert torch.equal(dropped(32)[:16], dropped(16))

@@ -314,14 +314,20 @@ def _warm_all(client: Any) -> None:
 
 def _python(settings: Settings, command: str, timeout: float) -> str:
     """What `python -m kdcore COMMAND` prints. Raises RunError with its last words if it fails."""
-    done = subprocess.run(
-        [sys.executable, "-m", "kdcore", command],
-        env=_environment(settings),
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "kdcore", command],
+            env=_environment(settings),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RunError(
+            f"reading the definitions took more than {timeout:.0f} s; try again"
+        ) from None
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise RunError(f"reading the definitions failed: {reason}")

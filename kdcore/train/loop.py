@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from zlib import crc32
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +53,7 @@ def train(
     loss: Loss,
     training: Training,
     validation: Split,
+    seed: int,
     best: Best | None = None,
 ) -> Iterator[Report | None]:
     """Train step by step, yielding after each: some 40 times, and at last, a report.
@@ -58,6 +61,9 @@ def train(
     batches: at least `training.steps` of them; validation: inputs already normalised. It ends
     early where the recipe has patience and validation has stopped improving. The network is left
     in eval mode at each report and trains on when resumed.
+
+    seed: of what layers draw by themselves, such as dropout. Networks may be trained in turns, and
+    two that differ in their loss alone drop the same units of the same samples.
     """
     optimizer = optimizer_for(network, training)
     every = max(1, training.steps // REPORTS)
@@ -69,7 +75,8 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(training, step)
         optimizer.zero_grad()
-        total, terms = loss(network, batch)
+        with drawing(seed, step):
+            total, terms = loss(network, batch)
         total.backward()
         optimizer.step()
         since += 1
@@ -86,6 +93,18 @@ def train(
             return
         sums, since = {}, 0
         network.train()
+
+
+@contextmanager
+def drawing(seed: int, step: int) -> Iterator[None]:
+    """Let layers draw by this seed and step, and leave torch's own generator as it was."""
+    before = torch.default_generator.get_state()
+    # of a seed, torch's generator on the CPU uses 32 bits
+    torch.default_generator.manual_seed(crc32(f"{seed} {step}".encode()))
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(before)
 
 
 @torch.inference_mode()

@@ -1,4 +1,7 @@
-"""The one place where the whole loss is written: hard_weight · CE + soft_weight · Σ terms."""
+"""The one place where the whole loss is written: hard_weight · CE + soft_weight · Σ terms.
+
+A method without terms leaves the cross-entropy alone, whatever the weights.
+"""
 
 from __future__ import annotations
 
@@ -57,6 +60,8 @@ def distillation_loss(
             visible[transfer],
             **options,
         )
+        if not terms:  # nothing to weigh the labels against: this is the control itself
+            return hard, {"hard": hard}
         total = recipe.hard_weight * hard
         for value in terms.values():
             total = total + recipe.soft_weight * value
