@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
+import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kdcore.errors import HomeError
 from kdcore.files import write_whole
+
+log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[0-9a-f]{32}\.[a-z]+")
 
@@ -56,6 +61,18 @@ class Shelf:
         """Delete a file; one that is already gone is fine."""
         if _NAME.fullmatch(name):
             (self.folder / name).unlink(missing_ok=True)
+
+    def sweep(self, needed: Set[str], older_than: float) -> None:
+        """Delete the files that nobody needs, unless they are younger than so many seconds: a run
+        under way keeps its files some time before it says so.
+        """
+        for path in self.folder.glob("*.*"):
+            try:
+                old = time.time() - path.stat().st_mtime > older_than
+                if old and path.name not in needed and path.is_file():
+                    path.unlink()
+            except OSError as error:
+                log.warning("cannot sweep %s: %s", path, error)
 
     def put_teacher(
         self, key: str, weights: bytes, part: Mapping[str, Any], accuracy: float
@@ -111,9 +128,10 @@ class Shelf:
         return self.folder / "teachers" / f"{key}.safetensors"
 
     def _write(self, path: Path, content: bytes) -> None:
-        if path.exists():
-            return
         try:
+            if path.exists():
+                os.utime(path)  # needed again: not to be swept away now
+                return
             write_whole(path, lambda file: file.write(content))
         except OSError as error:
             raise HomeError(

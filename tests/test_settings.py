@@ -80,3 +80,10 @@ def test_a_home_below_a_file_is_refused_with_the_way_out(tmp_path):
     assert str(tmp_path / "file" / "home") in str(caught.value)
     assert "KDCORE_HOME" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_scheduler_without_a_scheme_is_one_of_tcp():
+    named = Settings.from_environment({"KDCORE_SCHEDULER": "host:8786"})
+    assert named.scheduler == "tcp://host:8786"
+    secure = Settings.from_environment({"KDCORE_SCHEDULER": "tls://host:8786"})
+    assert secure.scheduler == "tls://host:8786"

@@ -122,3 +122,37 @@ def test_a_teacher_of_which_nothing_can_be_read_is_not_listed(shelf):
     assert shelf.teachers() == []
     assert shelf.find_teacher("aa") is None
     assert shelf.get_teacher("aa") == b"weights"
+
+
+def aged(path, seconds):
+    os.utime(path, (path.stat().st_mtime - seconds,) * 2)
+
+
+def test_what_no_run_needs_is_swept_away_once_it_is_old(shelf):
+    needed, young, old = (shelf.put(content, "onnx") for content in (b"a", b"b", b"c"))
+    shelf.put_teacher("aa", b"weights", {}, 0.9)
+    for name in (needed, old):
+        aged(shelf.folder / name, 100)
+    shelf.sweep({needed}, older_than=50)
+    assert sorted(path.name for path in shelf.folder.glob("*.onnx")) == sorted([needed, young])
+    assert shelf.get_teacher("aa") == b"weights"
+
+
+def test_what_is_put_again_is_young_again(shelf):
+    name = shelf.put(b"a", "onnx")
+    aged(shelf.folder / name, 100)
+    shelf.put(b"a", "onnx")
+    shelf.sweep(set(), older_than=50)
+    assert shelf.get(name) == b"a"
+
+
+def test_a_shelf_that_is_not_there_yet_needs_no_sweeping(shelf):
+    shelf.sweep(set(), older_than=0)
+    assert not shelf.folder.exists()
+
+
+def test_a_forgotten_teacher_is_gone(shelf):
+    shelf.put_teacher("aa", b"weights", {}, 0.9)
+    shelf.remove_teacher("aa")
+    shelf.remove_teacher("aa")
+    assert (shelf.get_teacher("aa"), shelf.teachers()) == (None, [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -16,7 +17,7 @@ from kdcore.catalogue import Catalogue
 from kdcore.code import code_id
 from kdcore.errors import KdError, RunError
 from kdcore.recipe import ModelChoice, Recipe
-from kdcore.runs import cluster
+from kdcore.runs.cluster import address, answers
 from kdcore.runs.store import Run, Store
 from kdcore.samples import Samples
 from kdcore.settings import Settings
@@ -30,6 +31,11 @@ CONNECT_SECONDS = 10.0
 RECONCILE_SECONDS = 2.0
 SILENT_SECONDS = 10.0
 """A run that gave no sign of life for so long is looked for on the scheduler."""
+
+SWEEP_SECONDS = 24 * 3600.0
+"""Files of that age which no run needs are deleted."""
+
+_HERE = f"{platform.node()} "
 
 ROOT = Path(__file__).parents[2]
 LOG = "cluster.log"
@@ -56,12 +62,12 @@ class Runner:
     def submit(self, recipe: Recipe, name: str) -> Run:
         """Queue a recipe and hand it to the cluster."""
         client = self._connected()
-        return self._hand_over(client, self.store.submit(recipe, name))
+        return self._hand_over(client, self.store.submit(recipe, name, self._cluster(client)))
 
     def restart(self, run_id: str) -> Run:
         """Start a run again that was cancelled, failed or interrupted."""
         client = self._connected()
-        return self._hand_over(client, self.store.restart(run_id))
+        return self._hand_over(client, self.store.restart(run_id, self._cluster(client)))
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to stop: at once if it is queued, else at its next progress event."""
@@ -69,8 +75,10 @@ class Runner:
 
     def delete(self, run_id: str) -> None:
         """Delete an ended run with the artifacts that only it needed."""
-        for name in self.store.delete(run_id):
-            self.shelf.remove(name)
+        orphans = self.store.delete(run_id)
+        if not self.store.unfinished():  # or one may be about to say that it needs them as well
+            for name in orphans:
+                self.shelf.remove(name)
 
     def catalogue(self) -> Catalogue:
         """What there is to choose from; read off the definitions once after they changed."""
@@ -171,13 +179,14 @@ class Runner:
         threading.Thread(target=self._reconcile_quietly, daemon=True).start()
 
     def reconcile(self) -> None:
-        """Mark unfinished runs as interrupted that are silent and unknown to the scheduler."""
+        """Mark unfinished runs as interrupted that are silent and unknown to their scheduler."""
         with self._reconciling:
             now = time.time()
             silent = [r for r in self.store.unfinished() if now - r.heartbeat > SILENT_SECONDS]
-            known = self._keys() if silent else set()
+            known = {cluster: self._keys(cluster) for cluster in {r.cluster for r in silent}}
             for run in silent:
-                if not any(key.startswith(f"{run.id}-") for key in known):
+                keys = known[run.cluster]
+                if keys is not None and not any(key.startswith(f"{run.id}-") for key in keys):
                     self.store.interrupt(run.id, silent_since=now - SILENT_SECONDS)
 
     def close(self) -> None:
@@ -244,13 +253,13 @@ class Runner:
 
     def _local_cluster(self) -> str:
         home = self.settings.home
-        found = cluster.address(home)
+        found = address(home)
         if found is not None:
             return found
         process = _spawn(self.settings, "cluster")
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            found = cluster.address(home)
+            found = address(home)
             if found is not None:
                 return found
             if process.poll() not in (None, 0):
@@ -260,18 +269,28 @@ class Runner:
             f"the engine did not start within {START_SECONDS:.0f} s; its log is {home / LOG}"
         )
 
-    def _keys(self) -> set[str]:
-        """Keys of all tasks that the scheduler has; none where there is no scheduler."""
-        scheduler = self.settings.scheduler or cluster.address(self.settings.home)
-        if scheduler is None or not cluster.answers(scheduler):
+    def _cluster(self, client: Any) -> str:
+        """How a run remembers the cluster it was handed to: one of ours, by machine and address."""
+        return self.settings.scheduler or f"{_HERE}{client.scheduler.address}"
+
+    def _keys(self, cluster: str | None) -> set[str] | None:
+        """Keys of all tasks that a cluster's scheduler has, none where there is no scheduler; None
+        where it is not for us to say: another machine's, or one we have not been told to use.
+        """
+        if cluster is None:
             return set()
+        if cluster != self.settings.scheduler and not cluster.startswith(_HERE):
+            return None
+        scheduler = cluster.removeprefix(_HERE)
+        if not answers(scheduler):
+            return set()
+        if scheduler == self._cluster(self._connected()).removeprefix(_HERE):
+            return _keys_of(self._connected())
+        from distributed import Client
 
-        def tasks(dask_scheduler: Any = None) -> list[str]:
-            # nested, so that it travels by value: the scheduler need not have kdcore
-            alive = ("waiting", "no-worker", "queued", "processing")
-            return [str(k) for k, task in dask_scheduler.tasks.items() if task.state in alive]
-
-        return set(self._connected().run_on_scheduler(tasks))
+        # one of an older state of the code, that finishes what it has
+        with Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False) as older:
+            return _keys_of(older)
 
     def _reconcile_quietly(self) -> None:
         try:
@@ -284,6 +303,7 @@ class Runner:
             self.catalogue()  # first: a page waits for it, and for nothing else of ours
             self._connected()
             self.reconcile()
+            self.shelf.sweep(self.store.artifacts(), older_than=SWEEP_SECONDS)
         except (KdError, OSError, TimeoutError) as error:
             log.warning("the engine is not there yet: %s", error)
 
@@ -291,6 +311,15 @@ class Runner:
         if self._client is not None:
             self._client.close(timeout=1)
             self._client = None
+
+
+def _keys_of(client: Any) -> set[str]:
+    def tasks(dask_scheduler: Any = None) -> list[str]:
+        # nested, so that it travels by value: the scheduler need not have kdcore
+        alive = ("waiting", "no-worker", "queued", "processing")
+        return [str(k) for k, task in dask_scheduler.tasks.items() if task.state in alive]
+
+    return set(client.run_on_scheduler(tasks))
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -42,6 +42,7 @@ runs = Table(
     Column("progress", Text),
     Column("result", Text),
     Column("error", Text),
+    Column("cluster", String(200)),
     Index("runs_by_age", "created"),
     Index("runs_by_state", "state"),
 )
@@ -71,7 +72,7 @@ catalogues = Table(
 )
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0001"
+HEAD = "0002"
 """The newest revision under migrations/versions; a test holds the two together."""
 
 

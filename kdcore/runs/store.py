@@ -12,6 +12,7 @@ and writes names, tags and notes; a worker writes everything else. These hold:
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,12 +47,16 @@ STATES: tuple[State, ...] = get_args(State)
 UNFINISHED: tuple[State, ...] = ("queued", "running")
 RESTARTABLE: tuple[State, ...] = ("cancelled", "failed", "interrupted")
 
+log = logging.getLogger(__name__)
+
 INTERRUPTED = "the engine stopped while this run was under way; nothing is wrong with the recipe"
 
 
 @dataclass(frozen=True)
 class Run:
-    """A snapshot of one run. Times are seconds since the epoch."""
+    """A snapshot of one run. Times are seconds since the epoch; `cluster` is the one it was handed
+    to, None before.
+    """
 
     id: str
     recipe: Recipe
@@ -68,6 +73,7 @@ class Run:
     progress: Progress | None
     result: Result | None
     error: str | None
+    cluster: str | None
 
     @property
     def ended(self) -> bool:
@@ -89,8 +95,8 @@ class Store:
 
     # commands of a page
 
-    def submit(self, recipe: Recipe, name: str) -> Run:
-        """Queue a recipe under a name for people; returns the new run."""
+    def submit(self, recipe: Recipe, name: str, cluster: str | None = None) -> Run:
+        """Queue a recipe under a name for people, for that cluster; returns the new run."""
         now = time.time()
         run_id = secrets.token_hex(5)
         with self._begin() as connection:
@@ -100,6 +106,7 @@ class Store:
                     recipe_id=recipe.id,
                     recipe=recipe.model_dump_json(),
                     name=name[:200],
+                    cluster=cluster,
                     state="queued",
                     created=now,
                     heartbeat=now,
@@ -119,7 +126,7 @@ class Store:
             )
         return self.get(run_id)
 
-    def restart(self, run_id: str) -> Run:
+    def restart(self, run_id: str, cluster: str | None = None) -> Run:
         """Queue a run again that was cancelled, failed or interrupted, under its own id."""
         with self._begin() as connection:
             changed = connection.execute(
@@ -127,6 +134,7 @@ class Store:
                 .where(runs.c.id == run_id, runs.c.state.in_(RESTARTABLE))
                 .values(
                     state="queued",
+                    cluster=cluster,
                     stop_requested=False,
                     heartbeat=time.time(),
                     started=None,
@@ -300,13 +308,13 @@ class Store:
         for tag in tags:
             query = query.where(runs.c.tags.contains(_tags_text(tag), autoescape=True))
         with self._begin() as connection:
-            return [_run(row) for row in connection.execute(query)]
+            return _readable(connection.execute(query))
 
     def unfinished(self) -> list[Run]:
         """Queued and running runs, oldest first: the order in which they are worked on."""
         query = select(runs).where(runs.c.state.in_(UNFINISHED)).order_by(runs.c.created)
         with self._begin() as connection:
-            return [_run(row) for row in connection.execute(query)]
+            return _readable(connection.execute(query))
 
     def count(self) -> int:
         """How many runs there are."""
@@ -345,6 +353,13 @@ class Store:
             connection.execute(delete(catalogues).where(catalogues.c.id == catalogue_id))
             connection.execute(insert(catalogues).values(id=catalogue_id, catalogue=text))
 
+    # files
+
+    def artifacts(self) -> set[str]:
+        """Names of all files that some run needs."""
+        with self._begin() as connection:
+            return set(connection.scalars(select(artifacts.c.name)))
+
     # inside
 
     @contextmanager
@@ -367,7 +382,28 @@ def _mine(run: Run) -> tuple[Any, ...]:
     return (runs.c.id == run.id, runs.c.attempt == run.attempt, runs.c.state == "running")
 
 
+def _readable(rows: Iterable[Row[Any]]) -> list[Run]:
+    """Lists leave out what a newer version of this software may have written."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_run(row))
+        except StoreError as error:
+            log.warning("%s", error)
+    return found
+
+
 def _run(row: Row[Any]) -> Run:
+    try:
+        return _read(row)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"run {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
+            "update kdcore"
+        ) from error
+
+
+def _read(row: Row[Any]) -> Run:
     values = row._mapping
     progress = values["progress"]
     result = values["result"]
@@ -376,7 +412,7 @@ def _run(row: Row[Any]) -> Run:
             name: values[name]
             for name in (
                 *("id", "name", "note", "state", "attempt", "stop_requested", "created"),
-                *("started", "finished", "heartbeat", "error"),
+                *("started", "finished", "heartbeat", "error", "cluster"),
             )
         },
         recipe=Recipe.from_json(values["recipe"]),

@@ -47,6 +47,7 @@ def open_app(
 
     monkeypatch.setattr(Runner, "_connect_early", nothing)
     monkeypatch.setattr(Runner, "_connected", nothing)
+    monkeypatch.setattr(Runner, "_cluster", nothing)
     monkeypatch.setattr(Runner, "_hand_over", lambda self, client, run: run)
     monkeypatch.setattr(Runner, "catalogue", lambda self: definitions)
     st.cache_resource.clear()

@@ -13,7 +13,8 @@ import kdcore
 from kdcore.errors import RecipeError, RunError
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.result import ARMS
-from kdcore.runs import cluster, runner
+from kdcore.runs import runner
+from kdcore.runs.cluster import answers
 from kdcore.runs.runner import Runner
 from kdcore.settings import Settings
 from tests.processes import ROOT, cluster_pid, eventually, kill_cluster
@@ -141,6 +142,51 @@ def test_a_killed_clusters_run_is_interrupted_and_starts_again(run_it, long, mon
     assert eventually(lambda: state(run_it, run) == "cancelled")
 
 
+def test_what_another_machine_works_on_is_not_for_us_to_judge(run_it, quick, monkeypatch):
+    monkeypatch.setattr(runner, "SILENT_SECONDS", -1.0)
+    elsewhere = [
+        run_it.store.submit(quick, "theirs", cluster)
+        for cluster in ("another-machine tcp://127.0.0.1:8786", "tcp://their-cluster:8786")
+    ]
+    run_it.reconcile()
+    assert [state(run_it, run) for run in elsewhere] == ["queued", "queued"]
+    for run in elsewhere:
+        run_it.cancel(run.id)
+
+
+def test_what_no_cluster_was_ever_given_is_interrupted(run_it, quick, monkeypatch):
+    monkeypatch.setattr(runner, "SILENT_SECONDS", -1.0)
+    lost = run_it.store.submit(quick, "lost")
+    run_it.reconcile()
+    assert state(run_it, lost) == "interrupted"
+
+
+def test_a_cluster_of_older_code_is_asked_for_its_runs(run_it, scheduler, quick, monkeypatch):
+    from distributed import Client
+
+    monkeypatch.setattr(runner, "SILENT_SECONDS", -1.0)
+    file, _ = scheduler
+    here = f"{runner._HERE}{address(file)}"
+    known, lost = (run_it.store.submit(quick, name, here) for name in ("known", "lost"))
+    with Client(address(file), set_as_default=False) as client:
+        future = client.submit(int, key=f"{known.id}-1")  # without a worker, it waits
+        assert eventually(lambda: runner._keys_of(client))
+        run_it.reconcile()
+        del future
+    assert (state(run_it, known), state(run_it, lost)) == ("queued", "interrupted")
+    run_it.cancel(known.id)
+
+
+def test_a_file_is_kept_that_a_run_under_way_may_need_as_well(run_it, quick):
+    run = run_it.submit(quick.model_copy(update={"seeds": (4, 5, 6)}), "mine")
+    assert eventually(lambda: state(run_it, run) == "done")
+    logits = run_it.store.get(run.id).result.artifacts["logits"]
+    waiting = run_it.store.submit(quick, "waiting", "another-machine tcp://127.0.0.1:8786")
+    run_it.delete(run.id)
+    assert (run_it.shelf.folder / logits).exists()
+    run_it.cancel(waiting.id)
+
+
 def test_deleting_a_run_deletes_the_files_that_only_it_needed(run_it, quick):
     other = quick.model_copy(update={"seeds": (7, 8, 9)})
     run = run_it.submit(other, "mine")
@@ -241,5 +287,5 @@ def test_a_scheduler_that_does_not_answer_is_a_sentence(home, monkeypatch, quick
     with pytest.raises(RunError, match="check KDCORE_SCHEDULER"):
         lost.submit(quick, "lost")
     assert lost.store.count() == before
-    assert cluster.answers("tcp://127.0.0.1:9") is False
+    assert answers("tcp://127.0.0.1:9") is False
     lost.close()

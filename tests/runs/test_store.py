@@ -4,10 +4,12 @@ import dataclasses
 import threading
 
 import pytest
+from sqlalchemy import create_engine, update
 
 from kdcore.errors import RunError, StoreError
 from kdcore.recipe import Recipe
 from kdcore.result import ARMS, Arm, Event, Progress, Result
+from kdcore.runs.schema import runs
 from kdcore.runs.store import Store
 from kdcore.settings import Settings
 from kdcore.statistics import Difference
@@ -66,6 +68,32 @@ def test_runs_are_listed_newest_first_and_worked_on_oldest_first(store):
 def test_two_stores_on_one_database_see_each_others_runs(settings, store):
     run = store.submit(RECIPE, "mine")
     assert Store(settings).get(run.id) == run
+
+
+def test_a_run_that_a_newer_version_wrote_hides_no_other(store, settings):
+    theirs, mine = store.submit(RECIPE, "theirs"), store.submit(RECIPE, "mine")
+    engine = create_engine(settings.database_url)
+    with engine.begin() as connection:
+        newer = update(runs).where(runs.c.id == theirs.id).values(recipe='{"new": 1}')
+        connection.execute(newer)
+    engine.dispose()
+    assert [run.name for run in store.find()] == ["mine"]
+    assert [run.id for run in store.unfinished()] == [mine.id]
+    with pytest.raises(StoreError, match=r"'theirs'.*cannot be read by this version"):
+        store.get(theirs.id)
+
+
+def test_a_run_remembers_the_cluster_it_was_handed_to(store):
+    run = store.submit(RECIPE, "mine", "tcp://one:8786")
+    assert run.cluster == "tcp://one:8786"
+    store.interrupt(run.id, silent_since=run.heartbeat + 1)
+    assert store.restart(run.id, "tcp://two:8786").cluster == "tcp://two:8786"
+
+
+def test_the_files_that_runs_need_are_known(store):
+    ended(store, logits="a.npz")
+    ended(store, logits="a.npz", model="b.onnx")
+    assert store.artifacts() == {"a.npz", "b.onnx"}
 
 
 @pytest.mark.parametrize("text", ["100 %", "a_b", "Größe", "it's"])
