@@ -83,24 +83,31 @@ def _run(options: argparse.Namespace) -> int:
     if out is not None:
         _make_folder(out)
     from kdcore.experiment import default_shelf, run
-    from kdcore.result import Event, Progress
+    from kdcore.result import Event, Progress, Result
 
     shelf = default_shelf()
     events: list[Event] = []
+    latest: Result | None = None
     show = _show_line if sys.stderr.isatty() else _show_phase()
 
     def listen(happening: object) -> None:
+        nonlocal latest
         if isinstance(happening, Event):
             events.append(happening)
         elif isinstance(happening, Progress):
             show(happening)
+        elif isinstance(happening, Result):
+            latest = happening
 
-    result = run(recipe, listen, shelf)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+    try:
+        latest = run(recipe, listen, shelf)
+    finally:  # whatever went wrong with the files, what was found out is told
+        if sys.stderr.isatty():
+            print(file=sys.stderr)
+        if latest is not None:
+            print(latest.to_json(indent=2), flush=True)
     if out is not None:
-        _write(out, result, events, shelf)
-    print(result.to_json(indent=2))
+        _write(out, latest, events, shelf)
     return 0
 
 

@@ -12,11 +12,11 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from kdcore import tasks
 from kdcore.compress.export import to_onnx
 from kdcore.errors import DivergedError
-from kdcore.measure.latency import latencies
+from kdcore.measure.latency import timing
 from kdcore.measure.size import macs, parameters
 from kdcore.recipe import Augmentation, Recipe, Training, content_hash
 from kdcore.result import (
@@ -52,6 +52,8 @@ from kdcore.train.objective import distillation_loss, hard_loss
 from kdcore.train.teacher import Answers, cached, rerun
 from kdcore.train.views import Batch, Views
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
+
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -152,11 +154,13 @@ class _Experiment:
     def steps(self) -> Iterator[Event | Progress | Result]:
         yield from self._train_teachers()
         yield from self._train_students()
-        outputs = {arm: self._test_logits(arm) for arm in ARMS}
+        outputs = {}
+        for arm in ARMS:
+            outputs[arm] = yield from self._test_logits(arm)
         result = self._verdict(outputs)
         yield result
-        yield Progress("measuring", 1.0, None)
-        yield self._measured(replace(result, artifacts=self._keep_logits(outputs)))
+        yield Progress("measuring", 0.0, None)
+        yield (yield from self._measured(replace(result, artifacts=self._keep_logits(outputs))))
 
     def close(self) -> None:
         for member in self.members["teacher"]:
@@ -215,7 +219,7 @@ class _Experiment:
 
     def _train_students(self) -> Iterator[Event | Progress]:
         plain = self.setting.views(Augmentation(), seed=0)
-        tables = self._answers(plain)
+        tables = yield from self._answers(plain)
         for number, seed in enumerate(self.recipe.seeds):
             how = self.recipe.training.augmentation
             views = self.setting.views(how, seed) if how.on else plain
@@ -227,7 +231,7 @@ class _Experiment:
         everyone = [member for arm in STUDENTS for member in self.members[arm]]
         yield from self._advance(everyone, self.recipe.training, "students")
 
-    def _answers(self, plain: Views) -> list[Answers]:
+    def _answers(self, plain: Views) -> Generator[Progress, None, list[Answers]]:
         """For each teacher, its answers to whatever its students will be shown."""
         teachers = [member.network for member in self.members["teacher"]]
         if self.recipe.training.augmentation.on:
@@ -235,7 +239,11 @@ class _Experiment:
         wanted = torch.arange(len(plain))
         if len(plain) > FEW_SAMPLES:
             wanted = torch.cat([self._shown(seed) for seed in self.recipe.seeds]).unique()
-        return [cached(teacher, plain, wanted) for teacher in teachers]
+        tables = []
+        for teacher in teachers:
+            answers = yield from _telling("students", cached(teacher, plain, wanted), scale=0.0)
+            tables.append(answers)
+        return tables
 
     def _shown(self, seed: int) -> Tensor:
         """Indices of all samples on which this seed's student will ask the teacher."""
@@ -312,11 +320,12 @@ class _Experiment:
 
     # the verdict
 
-    def _test_logits(self, arm: ArmName) -> list[tuple[Tensor, Tensor]]:
+    def _test_logits(self, arm: ArmName) -> Generator[Progress, None, list[tuple[Tensor, Tensor]]]:
         """For each member: test logits after the last step, and of the best on validation."""
         images = self.splits["test"].inputs
         pairs = []
         for member in self.members[arm]:
+            yield Progress("students", 1.0, 0.0)
             last = logits(member.network, images)
             _check_finite(member, (last.sum().item(),))
             if not member.best.weights:
@@ -379,23 +388,32 @@ class _Experiment:
         np.savez_compressed(file, **arrays)
         return {"logits": self.shelf.put(file.getvalue(), "npz")}
 
-    def _measured(self, result: Result) -> Result:
+    def _measured(self, result: Result) -> Generator[Progress, None, Result]:
         """Export the first seed's three models, and measure the very files."""
         networks = {arm: self.members[arm][0].network for arm in ARMS}
-        files = {arm: self._file(network) for arm, network in networks.items()}
-        timings = {batch: self._latencies(files, batch) for batch in LATENCY_BATCHES}
-        artifacts = dict(result.artifacts)
-        arms = {}
-        for arm, network in networks.items():
+        files, artifacts = {}, dict(result.artifacts)
+        for number, (arm, network) in enumerate(networks.items(), 1):
+            files[arm] = self._file(network)
             if not isinstance(network, OnnxTeacher):  # that one is kept already, as it came
                 weights = safetensors.torch.save(network.state_dict())
                 artifacts[f"{arm}.onnx"] = self.shelf.put(files[arm], "onnx")
                 artifacts[f"{arm}.safetensors"] = self.shelf.put(weights, "safetensors")
+            yield Progress("measuring", number / (2 * len(ARMS)), None)
+        timings = {}
+        for number, batch in enumerate(LATENCY_BATCHES):
+            measuring = self._latencies(files, batch)
+            share = 0.5 / len(LATENCY_BATCHES)
+            timings[batch] = yield from _telling(
+                "measuring", measuring, start=0.5 + number * share, scale=share
+            )
+        arms = {}
+        for arm in ARMS:
+            latency = tuple(timings[batch][arm] for batch in LATENCY_BATCHES)
             arms[arm] = replace(
                 result.arms[arm],
                 onnx_bytes=len(files[arm]),
-                latency_ms=timings[LATENCY_BATCHES[0]][arm].median_ms,
-                latency=tuple(timings[batch][arm] for batch in LATENCY_BATCHES),
+                latency_ms=latency[0].median_ms,
+                latency=latency,
             )
         seconds = time.perf_counter() - self.began
         return replace(result, arms=arms, artifacts=artifacts, seconds=seconds)
@@ -405,12 +423,27 @@ class _Experiment:
             return network.content
         return to_onnx(network, self.setting.data.input_shape)
 
-    def _latencies(self, files: dict[ArmName, bytes], batch: int) -> dict[ArmName, Latency]:
+    def _latencies(
+        self, files: dict[ArmName, bytes], batch: int
+    ) -> Generator[float, None, dict[ArmName, Latency]]:
         shape = self.setting.data.input_shape
         teacher = self.members["teacher"][0].network
         if isinstance(teacher, OnnxTeacher):
+            yield 0.0
             return latencies_apart(files, shape, batch, {"teacher": teacher.call(batch)})
-        return latencies(files, shape, batch)
+        return (yield from timing(files, shape, batch))
+
+
+def _telling(
+    phase: Phase, shares: Generator[float, None, R], *, start: float = 0.0, scale: float = 1.0
+) -> Generator[Progress, None, R]:
+    """Tell of the shares done as progress of a phase, and return what comes of them."""
+    while True:
+        try:
+            yield Progress(phase, start + scale * next(shares), None)
+        except StopIteration as end:
+            found: R = end.value
+            return found
 
 
 def _under(prefix: str, weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -87,6 +87,11 @@ class Result:
     machine: Mapping[str, str | int]
     artifacts: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def measured(self) -> bool:
+        """Whether size and latency are in it, and nothing more is to come."""
+        return all(arm.onnx_bytes is not None for arm in self.arms.values())
+
     def to_json(self, indent: int | None = None) -> str:
         """JSON that `from_json` reads back to an equal result."""
         return _adapter().dump_json(self, indent=indent).decode()

@@ -13,8 +13,10 @@ import pytest
 import kdcore
 from kdcore import experiment
 from kdcore.cli import main
+from kdcore.errors import HomeError
 from kdcore.recipe import Recipe
 from kdcore.result import Progress, Result
+from kdcore.shelf import Shelf
 
 ROOT = Path(__file__).parents[1]
 
@@ -133,8 +135,8 @@ def test_a_run_that_is_interrupted_is_exit_code_130(recipe_file, monkeypatch, ca
     ("text", "sentence"),
     [
         ("{", "not valid JSON"),
-        ('{"temperature": 0}', "temperature is 0; it must be greater than 0"),
-        ('{"temperature": -1}', "temperature is -1; it must be greater than 0"),
+        ('{"temperature": 0}', "temperature is 0; it must be greater than"),
+        ('{"temperature": -1}', "temperature is -1; it must be greater than"),
         ('{"temprature": 4}', "did you mean 'temperature'?"),
         ('{"task": "digit"}', "did you mean 'digits'?"),
         ('{"method": {"name": "kdd"}}', "did you mean 'kd'?"),
@@ -180,6 +182,29 @@ def test_an_unwritable_out_is_said_before_anything_is_trained(recipe_file, tmp_p
     said = capsys.readouterr()
     assert "--out" in said.err
     assert "teacher" not in said.err
+
+
+def test_what_was_found_out_is_printed_though_the_files_cannot_be_written(
+    recipe_file, tmp_path, capsys
+):
+    (tmp_path / "out" / "curves.csv").mkdir(parents=True)
+    assert main(["run", str(recipe_file), "--out", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["verdict"]
+    assert "give --out another folder" in said.err
+
+
+def test_a_disk_that_fills_up_after_the_verdict_takes_nothing_from_it(
+    recipe_file, monkeypatch, capsys
+):
+    def full(*_):
+        raise HomeError("cannot keep 9 bytes: no space left")
+
+    monkeypatch.setattr(Shelf, "put", full)
+    assert main(["run", str(recipe_file)]) == 1
+    said = capsys.readouterr()
+    assert json.loads(said.out)["verdict"]
+    assert "no space left" in said.err
 
 
 def test_the_catalogue_is_printed_as_json(capsys):

@@ -13,6 +13,7 @@ from kdcore.tasks import Data, Split
 from kdcore.train.objective import cross_entropy, distillation_loss, hard_loss
 from kdcore.train.teacher import cached, rerun
 from kdcore.train.views import Batch, View, Views
+from tests.told import whole
 
 # four samples that a linear network maps to their own two numbers as logits
 SAMPLES = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 0.0]])
@@ -173,7 +174,7 @@ def test_the_gradient_reaches_the_student_and_never_the_teacher(source):
     student, teacher = same(), nn.Linear(2, 2)
     data = Data(("a", "b"), *[Split(SAMPLES, LABELS)] * 3)
     shown = Views(data, SAMPLES)
-    table = rerun(teacher) if source == "rerun" else cached(teacher, shown, torch.arange(4))
+    table = rerun(teacher) if source == "rerun" else whole(cached(teacher, shown, torch.arange(4)))
     loss = distillation_loss(shown, LABELS, visible(0, 1), table, methods.get("kd"), recipe())
     total, _ = loss(student, batch(0, 1, 2, 3))
     total.backward()

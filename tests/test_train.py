@@ -14,6 +14,7 @@ from kdcore.train.loop import Best, accuracy, drawing, epochs, logits, share_cor
 from kdcore.train.objective import distillation_loss, hard_loss
 from kdcore.train.optim import learning_rate, optimizer_for
 from kdcore.train.views import Views
+from tests.told import whole
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,7 @@ def test_a_cached_teacher_gives_the_same_student_as_a_teacher_run_every_step():
 
 
 def cached(teacher):
-    return answers.cached(teacher, VIEWS, POOL)
+    return whole(answers.cached(teacher, VIEWS, POOL))
 
 
 @pytest.mark.parametrize("source", [cached, answers.rerun])
@@ -101,7 +102,7 @@ def test_answers_are_looked_up_by_sample_and_not_by_place_in_the_batch():
 
 
 def test_a_sample_that_was_not_asked_for_has_no_answer():
-    table = answers.cached(network(), VIEWS, torch.tensor([3, 7]))
+    table = whole(answers.cached(network(), VIEWS, torch.tensor([3, 7])))
     given = table(torch.tensor([3, 4]), VIEWS.plain(torch.tensor([3, 4])))
     assert given.isnan().any(1).tolist() == [False, True]
 

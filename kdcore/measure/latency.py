@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -36,8 +36,25 @@ def latencies(
     batch: int,
     calls: Mapping[N, Call] | None = None,
 ) -> dict[N, Latency]:
+    """As `timing`, in one go."""
+    told = timing(models, input_shape, batch, calls)
+    while True:
+        try:
+            next(told)
+        except StopIteration as end:
+            found: dict[N, Latency] = end.value
+            return found
+
+
+def timing(
+    models: Mapping[N, bytes],
+    input_shape: tuple[int, ...],
+    batch: int,
+    calls: Mapping[N, Call] | None = None,
+) -> Generator[float, None, dict[N, Latency]]:
     """Milliseconds that each ONNX model takes for a batch of samples, in float32.
 
+    Yields the share done, in [0, 1], after each round, and returns the latencies.
     Models take turns (A B C A B C ...), so that a slow moment of the machine hits all alike.
     CPU time is the calling thread's own: it stays put where another process steals the core.
     calls: for models that take something else than the batch in one piece.
@@ -49,11 +66,12 @@ def latencies(
     repeats = {name: _calls_a_sample(each, inputs[name]) for name, each in sessions.items()}
     wall: dict[N, list[float]] = {name: [] for name in models}
     cpu: dict[N, list[float]] = {name: [] for name in models}
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         for name, each in sessions.items():
             elapsed, worked = _sample(each, inputs[name], repeats[name])
             wall[name].append(of[name].times * elapsed)
             cpu[name].append(of[name].times * worked)
+        yield (number + 1) / ROUNDS
     return {name: _summary(batch, wall[name], cpu[name]) for name in models}
 
 

@@ -79,6 +79,8 @@ def _serve(home: Path, idle_seconds: float) -> None:
         n_workers=0,
         threads_per_worker=1,
         processes=True,
+        # by default a worker is ended at its share of the memory, which one large network exceeds
+        memory_limit=0,
         host="127.0.0.1",
         dashboard_address="127.0.0.1:0",
         scheduler_kwargs={"dashboard": False},

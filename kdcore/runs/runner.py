@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 START_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 RECONCILE_SECONDS = 2.0
+SIZES_SECONDS = 1.0
+"""So long a page waits at most for what it can do without."""
+
 SILENT_SECONDS = 10.0
 """A run that gave no sign of life for so long is looked for on the scheduler."""
 
@@ -57,6 +61,7 @@ class Runner:
         self._connecting = threading.Lock()
         self._reconciling = threading.Lock()
         self._reconciled = 0.0
+        self._aside = ThreadPoolExecutor(2, "sizes")
         threading.Thread(target=self._connect_early, daemon=True).start()
 
     def submit(self, recipe: Recipe, name: str) -> Run:
@@ -109,8 +114,9 @@ class Runner:
         workers = list(client.scheduler_info(n_workers=1)["workers"])
         if not workers:
             return None
+        asked = self._aside.submit(client.run, measure, choice.model_dump_json(), workers=workers)
         try:
-            answers = client.run(measure, choice.model_dump_json(), workers=workers)
+            answers = asked.result(SIZES_SECONDS)
         except KdError:
             raise
         except Exception as error:  # a nicety: whatever is wrong with it, the page goes on
@@ -180,7 +186,9 @@ class Runner:
 
     def reconcile(self) -> None:
         """Mark unfinished runs as interrupted that are silent and unknown to their scheduler."""
-        with self._reconciling:
+        if not self._reconciling.acquire(blocking=False):
+            return  # another thread is at it
+        try:
             now = time.time()
             silent = [r for r in self.store.unfinished() if now - r.heartbeat > SILENT_SECONDS]
             known = {cluster: self._keys(cluster) for cluster in {r.cluster for r in silent}}
@@ -188,6 +196,8 @@ class Runner:
                 keys = known[run.cluster]
                 if keys is not None and not any(key.startswith(f"{run.id}-") for key in keys):
                     self.store.interrupt(run.id, silent_since=now - SILENT_SECONDS)
+        finally:
+            self._reconciling.release()
 
     def close(self) -> None:
         """Let go of the cluster; it and its runs go on."""
@@ -220,9 +230,7 @@ class Runner:
             return
         error = _innermost(future.exception())
         try:
-            self.store.fail(
-                run_id, f"the cluster could not work on it ({type(error).__name__}: {error})"
-            )
+            self.store.fail(run_id, _why(error))
         except KdError as sentence:
             log.warning("run %s failed unheard: %s", run_id, sentence)
 
@@ -327,6 +335,16 @@ def _innermost(error: BaseException) -> BaseException:
     while error.__cause__ is not None:
         error = error.__cause__
     return error
+
+
+def _why(error: BaseException) -> str:
+    """What became of a run that the cluster gave up, in a sentence."""
+    if type(error).__name__ == "KilledWorker":
+        return (
+            "it ended its worker several times over, most likely for lack of memory; choose "
+            "smaller models, batches or pictures"
+        )
+    return f"the cluster could not work on it ({type(error).__name__}: {error})"
 
 
 def _warm_all(client: Any) -> None:

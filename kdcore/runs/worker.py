@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from kdcore import uploads
 from kdcore.errors import KdError, StoreError
 from kdcore.recipe import ModelChoice, Recipe, Training
-from kdcore.result import Event, Progress, Result
+from kdcore.result import Event, Phase, Progress, Result
 from kdcore.runs.store import Run, State, Store
 from kdcore.samples import Samples
 from kdcore.settings import Settings
@@ -139,6 +139,7 @@ def _work(store: Store, run: Run, shelf: Shelf) -> bool:
 
     waiting: list[Event] = []
     progress: Progress | None = None
+    phase: Phase | None = None
     flushed = 0.0
     for happening in steps(run.recipe, shelf):
         result = happening if isinstance(happening, Result) else None
@@ -147,9 +148,11 @@ def _work(store: Store, run: Run, shelf: Shelf) -> bool:
         elif isinstance(happening, Progress):
             progress = happening
         due = time.monotonic() - flushed >= FLUSH_SECONDS
+        due |= progress is not None and progress.phase != phase
         if result is not None or (due and isinstance(happening, Progress)):
             if not store.record(run, waiting, progress, result):
-                return False
+                return result is not None and result.measured  # then there is nothing left to stop
+            phase = phase if progress is None else progress.phase
             waiting, flushed = [], time.monotonic()
     return True
 

@@ -108,8 +108,11 @@ def drawing(seed: int, step: int) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def logits(network: nn.Module, inputs: Tensor, batch_size: int = 1024) -> Tensor:
-    """Raw outputs (N, C) in eval mode, of normalised inputs (N, ...)."""
+def logits(network: nn.Module, inputs: Tensor, batch_size: int = 256) -> Tensor:
+    """Raw outputs (N, C) in eval mode, of normalised inputs (N, ...).
+
+    batch_size: of a large network, the feature maps of 1,024 pictures would fill a laptop's memory.
+    """
     network.eval()
     return torch.cat([network(part) for part in inputs.split(batch_size)])
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
+from distributed.scheduler import KilledWorker
 
 import kdcore
 from kdcore.errors import RecipeError, RunError
@@ -277,6 +278,37 @@ def test_a_worker_that_cannot_run_our_code_fails_the_run_in_a_sentence(
     assert after.state == "failed"
     assert "No module named 'kdcore'" in after.error
     away.close()
+
+
+def test_a_worker_that_is_killed_again_and_again_is_said_with_the_way_out(run_it, quick):
+    class Future:
+        status = "error"
+
+        def exception(self):
+            return KilledWorker("key", "worker", 4)
+
+    run = run_it.store.submit(quick, "large", "another-machine tcp://127.0.0.1:8786")
+    run_it._returned("key", run.id, Future())
+    after = run_it.store.get(run.id)
+    assert after.state == "failed"
+    assert "lack of memory; choose smaller models" in after.error
+
+
+def test_a_page_waits_but_a_moment_for_sizes(run_it, quick, monkeypatch):
+    assert eventually(lambda: run_it.sizes(quick.student, (1, 8, 8), 10))
+    monkeypatch.setattr(runner, "SIZES_SECONDS", 0.2)
+    monkeypatch.setattr(run_it._client, "run", lambda *_, **__: time.sleep(1.5))
+    began = time.monotonic()
+    assert run_it.sizes(quick.student, (1, 8, 8), 10) is None
+    assert time.monotonic() - began < 1.0
+
+
+def test_of_two_who_look_for_lost_runs_at_once_one_does(run_it, monkeypatch):
+    looks = []
+    with run_it._reconciling, monkeypatch.context() as patched:
+        patched.setattr(run_it.store, "unfinished", lambda: looks.append(1) or [])
+        run_it.reconcile()
+    assert looks == []
 
 
 def test_a_scheduler_that_does_not_answer_is_a_sentence(home, monkeypatch, quick):

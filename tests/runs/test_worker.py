@@ -6,8 +6,9 @@ import time
 
 import pytest
 
+from kdcore import experiment
 from kdcore.errors import StoreError
-from kdcore.result import Event, Progress
+from kdcore.result import Event, Progress, Result
 from kdcore.runs import worker
 from kdcore.runs.store import Store
 
@@ -24,7 +25,7 @@ def work(store, settings, quick):
     return do
 
 
-def acting(monkeypatch, *happenings):
+def acting(monkeypatch, *happenings, flush=0.0):
     """Let every run tell these, where an exception is raised."""
 
     def steps(recipe, shelf):
@@ -37,7 +38,7 @@ def acting(monkeypatch, *happenings):
                 yield each
 
     monkeypatch.setattr("kdcore.experiment.steps", steps)
-    monkeypatch.setattr(worker, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "FLUSH_SECONDS", flush)
 
 
 EVENT = Event("control", 0, 1, {"accuracy": 0.5}, 0.1)
@@ -66,6 +67,44 @@ def test_a_requested_stop_ends_it_at_the_next_progress_and_keeps_what_it_told(
     run = work()
     assert (run.state, run.error) == ("cancelled", None)
     assert len(store.events(run.id)[0]) == 2
+
+
+def test_each_phase_is_told_as_soon_as_it_begins(work, store, monkeypatch):
+    seen = []
+
+    def look():
+        seen.append(store.unfinished()[0].progress)
+
+    measuring = Progress("measuring", 0.0, None)
+    later = Progress("students", 0.9, 1.0)
+    acting(monkeypatch, PROGRESS, look, later, look, measuring, look, flush=1e9)
+    work()
+    assert seen == [PROGRESS, PROGRESS, measuring]
+
+
+def test_a_stop_that_comes_with_the_last_result_leaves_a_run_that_is_done(
+    work, store, quick, shelf, monkeypatch
+):
+    happenings = list(experiment.steps(quick, shelf))
+    last = happenings.pop()
+    stop = [lambda: store.request_stop(store.unfinished()[0].id)]
+    acting(monkeypatch, *happenings, *stop, last)
+    run = work()
+    assert run.state == "done"
+    assert run.result.measured
+
+
+def test_a_run_is_stopped_while_it_is_measured_and_keeps_its_verdict(
+    work, store, quick, shelf, monkeypatch
+):
+    happenings = list(experiment.steps(quick, shelf))
+    first = next(i for i, each in enumerate(happenings) if isinstance(each, Result))
+    stop = [lambda: store.request_stop(store.unfinished()[0].id)]
+    acting(monkeypatch, *happenings[: first + 2], *stop, *happenings[first + 2 :])
+    run = work()
+    assert run.state == "cancelled"
+    assert run.result.verdict == happenings[first].verdict
+    assert not run.result.measured
 
 
 def test_a_recipe_that_cannot_be_run_fails_with_its_sentence(work, quick):
