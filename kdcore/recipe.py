@@ -223,7 +223,7 @@ class Recipe(_Part):
         if self.soft_weight:
             learning += f" T {self.temperature:g} α {self.soft_weight:g}"
         steps = f"{self.training.steps:,} steps at {self.training.learning_rate:g}"
-        models = f"{_brief(self.teacher)} → {_brief(self.student)}"
+        models = f"{brief(self.teacher)} → {brief(self.student)}"
         return f"{self.task}, {seen}, {models}, {learning}, {steps}"
 
     def to_json(self) -> str:
@@ -257,7 +257,8 @@ def content_hash(values: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _brief(choice: ModelChoice) -> str:
+def brief(choice: ModelChoice) -> str:
+    """A model in a word: its architecture and options, or the name it was brought under."""
     if choice.weights:
         return choice.weights
     values = [v if isinstance(v, list) else [v] for v in choice.options.values()]

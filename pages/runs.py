@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.errors import KdError
-from kdcore.runs.store import STATES, Run
+from kdcore.runs.store import LISTED, STATES, Run
 from kdcore.statistics import signed
 from pages.parts.cards import accuracy_text
 from pages.parts.run_view import recipe_download
@@ -72,7 +72,10 @@ def confirm_delete(runs: list[Run]) -> None:
     """Ask once more; deleting cannot be taken back."""
     for run in runs:
         st.markdown(f"- {run_label(run)}")
-    st.markdown("Curves, results and models go with it. This cannot be undone.")
+    st.markdown(
+        "Curves, results and both students go with it; the teacher is kept for later runs. "
+        "This cannot be undone."
+    )
     if st.button("Delete for good", type="primary", icon=":material/delete:"):
         try:
             for run in runs:
@@ -155,6 +158,11 @@ def actions(chosen: list[Run]) -> None:
         words(chosen[0])
 
 
+def _say_more(shown: int) -> None:
+    if shown == LISTED and (count := store().count()) > shown:
+        st.caption(f"The newest {shown} of {count:,}; find older ones by name, note, state or tag.")
+
+
 def page() -> None:
     """The filter, the table, and what to do with the rows that are ticked."""
     if store().count() == 0:
@@ -185,6 +193,7 @@ def page() -> None:
     if chosen:
         actions(chosen)
     else:
+        _say_more(len(runs))
         st.caption("Tick a run to open, rename, repeat or delete it; tick two to four to compare.")
 
 

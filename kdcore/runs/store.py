@@ -47,6 +47,9 @@ STATES: tuple[State, ...] = get_args(State)
 UNFINISHED: tuple[State, ...] = ("queued", "running")
 RESTARTABLE: tuple[State, ...] = ("cancelled", "failed", "interrupted")
 
+LISTED = 200
+"""A list holds so many runs at most; a filter finds the others."""
+
 log = logging.getLogger(__name__)
 
 INTERRUPTED = "the engine stopped while this run was under way; nothing is wrong with the recipe"
@@ -296,7 +299,7 @@ class Store:
         text: str = "",
         states: Sequence[State] = (),
         tags: Sequence[str] = (),
-        limit: int = 200,
+        limit: int = LISTED,
     ) -> list[Run]:
         """Runs, newest first: with the text in name, note or tags, in any state, with all tags."""
         query = select(runs).order_by(runs.c.created.desc(), runs.c.id).limit(limit)

@@ -11,9 +11,8 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.catalogue import ArchitectureRecord, Catalogue, MethodRecord, TaskRecord
+from kdcore.catalogue import Catalogue, MethodRecord, TaskRecord
 from kdcore.errors import KdError, RecipeError
-from kdcore.knobs import Widths, settle
 from kdcore.recipe import (
     FEWEST_SEEDS_FOR_A_VERDICT,
     Augmentation,
@@ -22,12 +21,16 @@ from kdcore.recipe import (
     Training,
     Transfer,
     bounds,
+    content_hash,
 )
+from kdcore.shelf import TrainedTeacher
+from kdcore.uploads import ONNX
 from pages.parts.cards import ratio
+from pages.parts.model_form import choice, is_own_teacher, models_form, options
 from pages.parts.services import runner
 from pages.parts.training_form import training_form
 from pages.parts.transfer_form import transfer_form
-from pages.parts.widgets import knob, select, shown, slider, words
+from pages.parts.widgets import ago, knob, select, shown, slider, words
 
 PRESETS = Path(__file__).parents[2] / "assets" / "recipes"
 _SIMPLE = [name for name in Training.model_fields if name != "augmentation"]
@@ -59,18 +62,51 @@ def fill(recipe: Recipe) -> None:
     _forget("method")
     given = {f"method.{name}": value for name, value in recipe.method.options.items()}
     for role in ("teacher", "student"):
-        choice: ModelChoice = getattr(recipe, role)
-        group = f"{role}.{choice.architecture}"
-        values[f"{role}.architecture"] = choice.architecture
-        given |= {f"{group}.{name}": shown(value) for name, value in choice.options.items()}
-        _forget(group)
+        model: ModelChoice = getattr(recipe, role)
+        values[f"{role}.architecture"] = model.weights or model.architecture
+        given |= _given(role, model)
     values |= given | {"given": tuple(given)}
-    for role in ("teacher_training", "training"):
-        training: Training = getattr(recipe, role)
-        values |= {f"{role}.{name}": getattr(training, name) for name in _SIMPLE}
-        changes = training.augmentation.model_dump().items()
-        values |= {f"{role}.augmentation.{name}": value for name, value in changes}
+    values |= _training_values("teacher_training", recipe.teacher_training)
+    values |= _training_values("training", recipe.training)
     values |= {f"transfer.{name}": value for name, value in recipe.transfer.model_dump().items()}
+    _write(values)
+
+
+def fill_teacher(teacher: TrainedTeacher) -> None:
+    """Choose a teacher that was trained before, and leave the rest as it is."""
+    part = teacher.part
+    model = ModelChoice(**part["teacher"])
+    others = [name for name in st.session_state["form.given"] if not name.startswith("teacher.")]
+    given = _given("teacher", model)
+    _write(
+        {
+            "teacher.architecture": model.architecture,
+            "teachers": "one",
+            "teacher_labelled": part["teacher_labelled"],
+            "teacher_seed": part["seed"],
+            "given": (*others, *given),
+            **given,
+            **_training_values("teacher_training", Training(**part["teacher_training"])),
+        }
+    )
+
+
+def _given(role: str, model: ModelChoice) -> dict[str, Any]:
+    """The options that a recipe gives a model; the others go back to their defaults."""
+    group = f"{role}.{model.architecture}"
+    _forget(group)
+    return {f"{group}.{name}": shown(value) for name, value in model.options.items()}
+
+
+def _training_values(role: str, training: Training) -> dict[str, Any]:
+    changes = training.augmentation.model_dump().items()
+    return {
+        **{f"{role}.{name}": getattr(training, name) for name in _SIMPLE},
+        **{f"{role}.augmentation.{name}": value for name, value in changes},
+    }
+
+
+def _write(values: dict[str, Any]) -> None:
     for name, value in values.items():
         st.session_state[f"form.{name}"] = value
 
@@ -96,11 +132,11 @@ def is_filled() -> bool:
 def recipe_form(catalogue: Catalogue) -> Recipe | None:
     """Draw the form; returns its recipe, or None after saying what is wrong with it."""
     transfer_form(catalogue)
-    _models(catalogue)
+    models_form(catalogue, catalogue.task(st.session_state["form.task"]), fill_teacher)
     sizes = st.container()
     _objective(catalogue)
     formula = st.container()
-    training_form(catalogue.task(st.session_state["form.task"]).kind)
+    training_form(catalogue.task(st.session_state["form.task"]).kind, is_own_teacher())
     with formula:
         try:
             recipe = _recipe(catalogue)
@@ -114,22 +150,32 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
 
 
 def _sizes(recipe: Recipe, task: TaskRecord) -> None:
-    """What both networks cost, before anything is trained."""
-    teacher, student = (_size(choice, task) for choice in (recipe.teacher, recipe.student))
-    if teacher is None or student is None:
-        return
-    st.caption(
-        f"Teacher: {teacher[0]:,} parameters, {teacher[1]:,} MACs. Student: {student[0]:,} "
-        f"({ratio(student[0], teacher[0])}), {student[1]:,} MACs ({ratio(student[1], teacher[1])})."
-    )
+    """What both networks cost, before anything is trained, and whether the teacher is there."""
+    teacher, student = (_size(model, task) for model in (recipe.teacher, recipe.student))
+    if teacher is not None and student is not None:
+        st.caption(
+            f"Teacher: {teacher[0]:,} parameters, {teacher[1]:,} MACs. Student: {student[0]:,} "
+            f"({ratio(student[0], teacher[0])}), {student[1]:,} MACs "
+            f"({ratio(student[1], teacher[1])})."
+        )
+    elif student is not None:
+        st.caption(f"Student: {student[0]:,} parameters, {student[1]:,} MACs.")
+    kept = runner().shelf.find_teacher(content_hash(recipe.teacher_part(recipe.teacher_seed)))
+    if kept is not None and recipe.teachers == "one":
+        st.caption(
+            f":material/check: This teacher was trained {ago(kept.trained)}, "
+            f"{kept.accuracy:.1%} on validation: it is used again."
+        )
 
 
-def _size(choice: ModelChoice, task: TaskRecord) -> tuple[int, int] | None:
+def _size(model: ModelChoice, task: TaskRecord) -> tuple[int, int] | None:
+    if model.architecture == ONNX:
+        return None
     kept: dict[str, tuple[int, int]] = st.session_state.setdefault("sizes", {})
-    key = f"{task.name} {choice.model_dump_json()}"
+    key = f"{task.name} {model.model_dump_json()}"
     if key not in kept:
         try:
-            size = runner().sizes(choice, task.input_shape, len(task.class_names))
+            size = runner().sizes(model, task.input_shape, len(task.class_names))
         except KdError:
             return None  # the form says what is wrong with it
         if size is None:
@@ -182,29 +228,6 @@ def _fill_preset() -> None:
         fill(presets()[chosen])
 
 
-def _models(catalogue: Catalogue) -> None:
-    task = catalogue.task(st.session_state["form.task"])
-    refusals = {a.name: a.refuses(task) for a in catalogue.architectures}
-    fitting = [name for name, reason in refusals.items() if reason is None]
-    reasons = "".join(f"\n- {reason}" for reason in refusals.values() if reason is not None)
-    for column, role in zip(st.columns(2), ("teacher", "student"), strict=True):
-        with column:
-            if st.session_state[f"form.{role}.architecture"] not in fitting:
-                st.session_state[f"form.{role}.architecture"] = fitting[0]
-            if len(fitting) > 1:
-                select(
-                    f"{role.title()}",
-                    fitting,
-                    f"{role}.architecture",
-                    lambda name: catalogue.architecture(name).title,
-                    help=f"Not for this data:\n{reasons}" if reasons else None,
-                )
-            architecture = catalogue.architecture(st.session_state[f"form.{role}.architecture"])
-            for each in architecture.knobs:
-                label = f"{role.title()} {architecture.title}: {words(each.name)}"
-                knob(label, f"{role}.{architecture.name}", each)
-
-
 def _objective(catalogue: Catalogue) -> None:
     names = [method.name for method in catalogue.methods]
     select("Method", names, "method", lambda name: catalogue.method(name).title)
@@ -237,19 +260,25 @@ def _recipe(catalogue: Catalogue) -> Recipe:
     return Recipe(
         task=value["task"],
         transfer={name: value[f"transfer.{name}"] for name in Transfer.model_fields},
-        teacher=_choice(value, "teacher", catalogue),
-        student=_choice(value, "student", catalogue),
-        teacher_training=_training(value, "teacher_training", catalogue),
+        student=choice(value, "student", catalogue),
         training=_training(value, "training", catalogue),
-        method={"name": method.name, "options": _options(value, "method", method)},
+        method={"name": method.name, "options": options(value, "method", method)},
         temperature=value["temperature"],
         soft_weight=soft,
         hard_weight=hard,
-        teachers=value["teachers"],
-        teacher_labelled=value["teacher_labelled"],
-        teacher_seed=value["teacher_seed"],
         seeds=seeds,
+        **_teacher(value, catalogue),
     )
+
+
+def _teacher(value: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    """What the recipe says of its teacher; of one brought along, no more."""
+    teacher = {"teacher": choice(value, "teacher", catalogue)}
+    if is_own_teacher():
+        return teacher
+    training = _training(value, "teacher_training", catalogue)
+    same = {name: value[name] for name in ("teachers", "teacher_labelled", "teacher_seed")}
+    return {**teacher, **same, "teacher_training": training}
 
 
 def _formula(recipe: Recipe, method: MethodRecord) -> None:
@@ -270,41 +299,9 @@ def _is_form(key: str | int) -> bool:
     return isinstance(key, str) and key.startswith("form.")
 
 
-def _choice(value: dict[str, Any], role: str, catalogue: Catalogue) -> dict[str, Any]:
-    architecture = catalogue.architecture(value[f"{role}.architecture"])
-    options = _options(value, f"{role}.{architecture.name}", architecture)
-    return {"architecture": architecture.name, "options": options}
-
-
-def _options(
-    value: dict[str, Any], group: str, definition: ArchitectureRecord | MethodRecord
-) -> dict[str, Any]:
-    """What differs from the defaults, and what the filled-in recipe gave, as it gave it."""
-    options = {}
-    for each in definition.knobs:
-        key = f"{group}.{each.name}"
-        if key in value:
-            widths = isinstance(each.bounds, Widths)
-            chosen = _parsed(value[key], key) if widths else value[key]
-            if shown(chosen) != shown(each.default) or key in value["given"]:
-                options[each.name] = chosen
-    settle(f"the {definition.title}", definition.knobs, options)  # refused here, not in a worker
-    return options
-
-
 def _training(value: dict[str, Any], group: str, catalogue: Catalogue) -> dict[str, Any]:
     simple = {name: value[f"{group}.{name}"] for name in _SIMPLE}
     if catalogue.task(value["task"]).kind != "image":
         return simple  # what was set for pictures waits until there are pictures again
     changes = {name: value[f"{group}.augmentation.{name}"] for name in Augmentation.model_fields}
     return simple | {"augmentation": changes}
-
-
-def _parsed(text: str, name: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",") if part.strip()]
-    except ValueError:
-        role, knob = name.split(".")[0], words(name.split(".")[-1])
-        raise RecipeError(
-            f"the {role}'s {knob} are {text!r}; give whole numbers, such as 256, 256"
-        ) from None

@@ -10,6 +10,7 @@ from typing import ParamSpec
 
 import streamlit as st
 
+from kdcore import uploads
 from kdcore.catalogue import Catalogue, TaskRecord
 from kdcore.errors import KdError
 from kdcore.ingest.storage import PREFIX
@@ -17,6 +18,7 @@ from kdcore.recipe import Recipe
 from kdcore.runs.runner import Runner
 from kdcore.runs.store import Run, Store
 from kdcore.settings import Settings
+from kdcore.uploads import OwnTeacher
 
 P = ParamSpec("P")
 
@@ -45,9 +47,14 @@ def _definitions() -> Catalogue:
     return runner().catalogue()
 
 
-def is_own(task: str) -> bool:
-    """Whether a task's name is one of own data."""
-    return task.startswith(PREFIX)
+def own_teachers() -> list[OwnTeacher]:
+    """The teachers that were brought along, newest first."""
+    return uploads.kept(runner().settings.home)
+
+
+def is_own(name: str) -> bool:
+    """Whether a name is one of own data, or of a teacher that was brought along."""
+    return name.startswith(PREFIX)
 
 
 def to_be_downloaded(task: TaskRecord) -> bool:
@@ -57,10 +64,15 @@ def to_be_downloaded(task: TaskRecord) -> bool:
 
 
 def gone(recipe: Recipe) -> str | None:
-    """A sentence, where the data that a recipe names are not here any more; else None."""
+    """A sentence, where data or a teacher that a recipe names is not here any more; else None."""
     known = {task.name for task in catalogue().tasks}.union(SOURCES)
     missing = [name for name in (recipe.task, recipe.transfer.source) if name not in known]
-    return gone_sentence(missing[0]) if missing else None
+    if missing:
+        return gone_sentence(missing[0])
+    teacher = recipe.teacher.weights
+    if teacher and uploads.find(teacher, runner().settings.home) is None:
+        return f"The teacher {teacher!r} is not here: deleted since, or kept on another machine"
+    return None
 
 
 def gone_sentence(task: str) -> str:

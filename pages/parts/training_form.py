@@ -13,14 +13,18 @@ DECAYS = (0.0, 1e-5, 1e-4, 5e-4, 1e-3, 1e-2, 1e-1)
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD, Nesterov"}
 
 
-def training_form(kind: str) -> None:
-    """Draw the settings of both students' training, the teacher's, and the loss's weights."""
+def training_form(kind: str, own_teacher: bool) -> None:
+    """Draw the settings of both students' training, the teacher's, and the loss's weights.
+
+    own_teacher: one that was brought along is not trained.
+    """
     with st.expander("Students' training", icon=":material/tune:"):
         _training("training", kind)
-    with st.expander("Teacher's training", icon=":material/school:"):
-        slider("Teacher's steps", "teacher_training.steps", bounds(Training, "steps"))
-        _training("teacher_training", kind)
-        _teachers()
+    if not own_teacher:
+        with st.expander("Teacher's training", icon=":material/school:"):
+            slider("Teacher's steps", "teacher_training.steps", bounds(Training, "steps"))
+            _training("teacher_training", kind)
+            _teachers()
     with st.expander("Weight on the labels", icon=":material/balance:"):
         _hard_weight()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -74,6 +75,16 @@ def select(
     """One of many by its title."""
     key = f"form.{name}"
     st.selectbox(label, names, key=key, format_func=title, help=help, persist_state="session")
+
+
+def ago(moment: float) -> str:
+    """How long ago a moment was, as one says it; seconds since the epoch."""
+    seconds = max(0.0, time.time() - moment)
+    for length, name in ((86_400, "day"), (3600, "h"), (60, "min")):
+        if seconds >= length:
+            count = round(seconds / length)
+            return f"{count} {name}{'s' if name == 'day' and count > 1 else ''} ago"
+    return "just now"
 
 
 def option_words(option: str | int | bool) -> str:
