@@ -14,6 +14,7 @@ page = st.navigation(
     [
         st.Page("pages/distill.py", title="Distill", icon=":material/experiment:", default=True),
         st.Page("pages/data.py", title="Data", icon=":material/database:"),
+        st.Page("pages/teachers.py", title="Teachers", icon=":material/school:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
     ],

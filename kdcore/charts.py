@@ -7,7 +7,7 @@ and readable on light and dark.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log10
 
@@ -210,6 +210,24 @@ def class_counts(names: Sequence[str], counts: Sequence[int]) -> go.Figure:
     figure.update_yaxes(rangemode="tozero", tickformat=",~d", nticks=5)
     _frame(figure, "How many are there of each class?", height=260)
     return figure.update_layout(margin_t=44, bargap=0.25)
+
+
+def trial_bars(accuracy: Mapping[str, float], chosen: str, classes: int) -> go.Figure:
+    """How much an own teacher reads by the scale of its pixels, and what guessing would."""
+    scales = list(accuracy)[::-1]  # the first on top
+    figure = go.Figure()
+    figure.add_bar(
+        y=[f"{scale} (kept)" if scale == chosen else scale for scale in scales],
+        x=[100 * accuracy[scale] for scale in scales],
+        orientation="h",
+        marker={"color": ["#0072B2" if scale == chosen else "#56B4E9" for scale in scales]},
+        text=[f"{accuracy[scale]:.1%}" for scale in scales],
+        hoverinfo="skip",
+    )
+    figure.add_vline(100 / classes, line={"dash": "dot", "color": "#D55E00"})
+    figure.update_xaxes(title="validation pictures read, % (dotted: guessing)", range=[0, 100])
+    _frame(figure, "On which scale of pixels does it read most?", height=270)
+    return figure.update_layout(margin_t=44, bargap=0.35)
 
 
 def points(

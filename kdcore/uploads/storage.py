@@ -58,6 +58,10 @@ class OwnTeacher:
     bytes: int
     info: OnnxInfo | None = None
 
+    def described(self, title: str, scale: Scale) -> OwnTeacher:
+        """The same file under another title, or with its pixels on another scale."""
+        return replace(self, title=title, scale=scale)
+
     @property
     def choice(self) -> dict[str, Any]:
         """What a recipe's `teacher` says to have this one."""

@@ -91,6 +91,11 @@ def fill_teacher(teacher: TrainedTeacher) -> None:
     )
 
 
+def fill_own_teacher(name: str) -> None:
+    """Choose a teacher that was brought along, and leave the rest as it is."""
+    _write({"teacher.architecture": name})
+
+
 def _given(role: str, model: ModelChoice) -> dict[str, Any]:
     """The options that a recipe gives a model; the others go back to their defaults."""
     group = f"{role}.{model.architecture}"
