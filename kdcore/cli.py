@@ -71,7 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         "--architecture", default=ONNX, metavar="NAME", help="the one that the weights are for"
     )
     teacher.add_argument("--options", default="{}", metavar="JSON", help="that architecture's")
-    teacher.add_argument("--pixels", default="task", metavar="SCALE", choices=SCALES)
+    teacher.add_argument("--pixels", default="standardised", metavar="SCALE", choices=SCALES)
     teacher.add_argument("--try", dest="task", metavar="TASK", help="see how much it reads there")
     teacher.set_defaults(command=_teacher)
     return parser

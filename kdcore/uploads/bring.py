@@ -18,7 +18,7 @@ def look(
     *,
     architecture: str = ONNX,
     options: dict[str, Any] | None = None,
-    scale: Scale = "task",
+    scale: Scale = "standardised",
 ) -> OwnTeacher:
     """What a file's teacher is, not kept yet: an ONNX model, or weights for an architecture.
 

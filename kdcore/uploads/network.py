@@ -132,7 +132,7 @@ class OnnxTeacher(nn.Module):
     def _given(self, inputs: Tensor) -> np.ndarray:
         """Normalised pictures as the model wants them."""
         scale = self.teacher.scale
-        as_they_are = scale == "task" and self.info.input_dtype != "uint8"
+        as_they_are = scale == "standardised" and self.info.input_dtype != "uint8"
         pictures = inputs if as_they_are else inputs * self.deviation + self.mean
         pictures = fitted(pictures.reshape(-1, *as_picture(tuple(inputs.shape[1:]))), self.shape)
         if self.info.input_dtype == "uint8":
@@ -159,11 +159,11 @@ def own_network(
     if built is None:
         return OnnxTeacher(teacher, content, data)
     load_into(built, content)
-    return built if teacher.scale == "task" else Scaled(built, data, teacher.scale)
+    return built if teacher.scale == "standardised" else Scaled(built, data, teacher.scale)
 
 
 def rescaled(pixels: Tensor, scale: Scale) -> Tensor:
-    """Pictures (N, C, H, W) whose pixels go from 0 to 255, on the scale; "task" is not one."""
+    """Pictures (N, C, H, W) whose pixels go from 0 to 255, on a scale other than "standardised"."""
     factors, offsets = (torch.tensor(each)[:, None, None] for each in _PER_PIXEL[scale])
     if pixels.shape[1] == 1 and len(factors) > 1:  # grey, on the mean of three colours
         factors, offsets = factors.mean(0, keepdim=True), offsets.mean(0, keepdim=True)

@@ -23,9 +23,9 @@ from kdcore.uploads.onnx_file import OnnxInfo
 ONNX = "onnx"
 """Stands in a recipe where the architecture's name would: the file brings its own."""
 
-Scale = Literal["task", "0 to 1", "0 to 255", "-1 to 1", "ImageNet"]
+Scale = Literal["standardised", "0 to 1", "0 to 255", "-1 to 1", "ImageNet"]
 SCALES: dict[Scale, str] = {
-    "task": "mean 0 and deviation 1 over this task's training samples, as networks here are given",
+    "standardised": "mean 0, deviation 1 over the data's training pictures, as networks here",
     "0 to 1": "pixels divided by 255",
     "0 to 255": "pixels as they are",
     "-1 to 1": "pixels divided by 127.5, minus 1",
@@ -77,8 +77,8 @@ class OwnTeacher:
         kind = "ONNX model" if self.info else f"{self.architecture} weights"
         day = time.strftime("%Y-%m-%d", time.localtime(self.created))
         return (
-            f"Own teacher: {kind}, {self.parameters:,} parameters, {self.bytes / 1e6:,.1f} MB, "
-            f"pixels as {self.scale!r}, brought on {day}."
+            f"{kind}, {self.parameters:,} parameters, {self.bytes / 1e6:,.1f} MB, pixels "
+            f"{self.scale}, brought on {day}."
         )
 
 

@@ -112,8 +112,8 @@ def _looked(file_id: str, content: bytes, how: dict[str, Any]) -> OwnTeacher:
 def _show(found: OwnTeacher) -> None:
     if found.info is None:
         st.markdown(
-            f"**{found.parameters:,} parameters.** Whether they fit is seen with a task, below, "
-            "once they are kept."
+            f"**{found.parameters:,} parameters.** Once kept, try them on their data: that shows "
+            "whether they fit."
         )
         return
     st.markdown(f"It {verbatim(found.info.summary)}.")
@@ -161,9 +161,8 @@ def kept_list(catalogue: Catalogue) -> None:
 def _kept(each: OwnTeacher, catalogue: Catalogue) -> None:
     st.markdown(f"**{verbatim(each.title)}**")
     st.caption(verbatim(each.about))
-    if each.info is not None:
-        st.caption(f"It {verbatim(each.info.summary)}.")
     tasks = [task for task in catalogue.tasks if misfit(each, task, catalogue) is None]
+    tasks.sort(key=lambda task: (to_be_downloaded(task), len(_changes(each, task))))
     if tasks:
         _try_out(each, tasks)
     else:
@@ -176,9 +175,17 @@ def _kept(each: OwnTeacher, catalogue: Catalogue) -> None:
             confirm_delete(each)
 
 
+def _changes(each: OwnTeacher, task: TaskRecord) -> tuple[str, ...]:
+    """What is done to a task's pictures before an own teacher sees them."""
+    channels, height, width = task.input_shape
+    return () if each.info is None else each.info.changes((channels, height, width))
+
+
 def _try_out(each: OwnTeacher, tasks: list[TaskRecord]) -> None:
     left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
     task = left.selectbox("On", tasks, format_func=lambda task: task.title, key=f"task.{each.name}")
+    for change in _changes(each, task):
+        st.caption(f":material/info: {change}")
     tries: dict[tuple[str, str], Any] = st.session_state.setdefault("teachers.tries", {})
     if middle.button(
         "Try it",

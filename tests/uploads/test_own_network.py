@@ -52,7 +52,7 @@ def expected(shown, table=None):
 
 def test_an_exported_network_answers_as_itself(opened):
     own = models.get("cnn").build((1, 8, 8), 10, {}, seed=3).eval()
-    teacher = opened(to_onnx(own, (1, 8, 8)), scale="task")
+    teacher = opened(to_onnx(own, (1, 8, 8)), scale="standardised")
     shown = pictures()
     with torch.inference_mode():
         assert torch.allclose(asked(teacher, shown), own(task_data().normalise(shown)), atol=1e-5)
@@ -78,14 +78,14 @@ def test_imagenets_scale_is_torchvisions():
     assert torch.allclose(rescaled(shown, "ImageNet"), right, atol=1e-5)
 
 
-@pytest.mark.parametrize("scale", [each for each in SCALES if each != "task"])
+@pytest.mark.parametrize("scale", [each for each in SCALES if each != "standardised"])
 def test_grey_pictures_keep_one_channel_on_any_scale(scale):
     assert rescaled(pictures().float(), scale).shape == (7, 1, 8, 8)
 
 
 def test_bytes_go_in_as_bytes_whatever_scale_is_chosen(opened):
     shown = pictures()
-    for scale in ("task", "0 to 1"):
+    for scale in ("standardised", "0 to 1"):
         rows = asked(opened(linear(kind=BYTE), scale=scale), shown)
         assert torch.allclose(rows, expected(shown), rtol=1e-5, atol=1e-3)
 

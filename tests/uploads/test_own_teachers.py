@@ -86,7 +86,7 @@ def test_damaged_facts_hide_a_teacher_and_break_nothing(mine, home):
 def test_a_teacher_needs_a_name_and_a_known_scale(home):
     with pytest.raises(UploadError, match="needs a name"):
         uploads.keep(uploads.look(CONTENT, " \n "), CONTENT, home)
-    with pytest.raises(UploadError, match="Known: task, 0 to 1"):
+    with pytest.raises(UploadError, match="Known: standardised, 0 to 1"):
         uploads.look(CONTENT, "x", scale="0 to 2")
 
 
