@@ -77,12 +77,13 @@ def bring(catalogue: Catalogue) -> None:
 def _architecture(catalogue: Catalogue) -> dict[str, Any]:
     """The network that the weights are for."""
     st.session_state.setdefault("form.given", ())
-    chosen = st.selectbox(
+    name = st.selectbox(
         "The weights are for",
-        catalogue.architectures,
-        format_func=lambda each: each.title,
+        [each.name for each in catalogue.architectures],
+        format_func=lambda name: catalogue.architecture(name).title,
         key="teachers.architecture",
     )
+    chosen = catalogue.architecture(name)
     group = f"brought.{chosen.name}"
     with st.container(horizontal=True):
         for each in chosen.knobs:
@@ -183,7 +184,9 @@ def _changes(each: OwnTeacher, task: TaskRecord) -> tuple[str, ...]:
 
 def _try_out(each: OwnTeacher, tasks: list[TaskRecord]) -> None:
     left, middle, right = st.columns([2, 1, 1], vertical_alignment="bottom")
-    task = left.selectbox("On", tasks, format_func=lambda task: task.title, key=f"task.{each.name}")
+    titles = {task.name: task.title for task in tasks}
+    name = left.selectbox("On", list(titles), format_func=titles.get, key=f"task.{each.name}")
+    task = next(task for task in tasks if task.name == name)
     for change in _changes(each, task):
         st.caption(f":material/info: {change}")
     tries: dict[tuple[str, str], Any] = st.session_state.setdefault("teachers.tries", {})

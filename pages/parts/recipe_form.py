@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 
 from kdcore.catalogue import Catalogue, MethodRecord, TaskRecord
-from kdcore.errors import KdError, RecipeError
+from kdcore.errors import KdError
 from kdcore.recipe import (
     FEWEST_SEEDS_FOR_A_VERDICT,
     Augmentation,
@@ -145,7 +145,7 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
     with formula:
         try:
             recipe = _recipe(catalogue)
-        except RecipeError as error:
+        except KdError as error:
             st.error(str(error), icon=":material/error:")
             return None
         _formula(recipe, catalogue.method(recipe.method.name))
@@ -222,7 +222,7 @@ def preset_picker(catalogue: Catalogue) -> None:
 def _matching_preset(catalogue: Catalogue) -> str | None:
     try:
         current = _recipe(catalogue).id
-    except RecipeError:
+    except KdError:
         return None
     return next((name for name, preset in presets().items() if preset.id == current), None)
 

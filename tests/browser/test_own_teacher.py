@@ -1,0 +1,62 @@
+"""A teacher brought as ONNX: uploaded, tried on its data, and made to teach, all on the pages."""
+
+import re
+
+import pytest
+
+from kdcore import run
+from kdcore.recipe import Recipe
+from kdcore.runs.store import Store
+from kdcore.settings import Settings
+from kdcore.shelf import Shelf
+from tests.processes import eventually
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A network that reads digits, as an ONNX file."""
+    shelf = Shelf(tmp_path / "shelf")
+    result = run(Recipe(training={"steps": 1}, seeds=(0,)), shelf=shelf)
+    path = tmp_path / "reads digits.onnx"
+    path.write_bytes(shelf.get(result.artifacts["teacher.onnx"]))
+    return path
+
+
+def test_an_onnx_model_is_brought_tried_and_teaches(visit, app, model):
+    tab = visit("/teachers")
+    tab.locator("input[type=file]").set_input_files(model)
+    tab.get_by_text("gives 10 numbers a picture").wait_for()
+    tab.get_by_role("button", name="Keep").click()
+    tab.get_by_text("Kept: reads digits").wait_for()
+
+    def tried():
+        """The engine may still be starting."""
+        tab.get_by_role("button", name="Try it").click()
+        answer = tab.get_by_text("On which scale of pixels").or_(tab.get_by_text("in a moment"))
+        answer.first.wait_for()
+        tab.wait_for_timeout(500)
+        return tab.get_by_text("On which scale of pixels").count() > 0
+
+    assert eventually(tried)
+    tab.get_by_text(re.compile(r"^9\d\.\d%$")).first.wait_for()
+
+    tab.get_by_role("button", name="Distill", exact=True).click()
+    tab.get_by_role("heading", name="Does the teacher help?").wait_for()
+    tab.get_by_text("ONNX model, 85,002 parameters").wait_for()
+    tab.locator(".st-key-distill button").click()
+    tab.get_by_text("Distillation helped").wait_for()
+    tab.get_by_text("brought along as").wait_for()
+    tab.get_by_text("What do the three models answer?").wait_for()
+    assert tab.get_by_text("not counted").count() == 1
+
+    store = Store(Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}"))
+    (done,) = store.find()
+    assert (done.state, done.result.verdict) == ("done", "better")
+
+    tab.get_by_role("link", name="Teachers").click()
+    tab.get_by_role("button", name="Delete").click()
+    tab.get_by_text("1 run used it").wait_for()
+    tab.get_by_role("button", name="Delete for good").click()
+    tab.get_by_text("Nothing yet.").wait_for()
