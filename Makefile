@@ -3,13 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test check
+.PHONY: app test slow check
 
 app: $(VENV)/installed  ## install what is needed, and open the app at localhost:8501
 	$(BIN)/streamlit run app.py
 
-test: $(VENV)/installed  ## the whole suite
-	$(BIN)/python -m pytest
+test: $(VENV)/installed  ## the suite, on two cores
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+slow: $(VENV)/installed  ## what takes long and seldom breaks
+	$(BIN)/python -m pytest -m slow
 
 check: $(VENV)/installed  ## style and types
 	$(BIN)/ruff format --check .

@@ -90,7 +90,7 @@ def test_the_curves_tell_of_every_arm_seed_and_step(shell):
     curves = pd.read_csv(out / "curves.csv")
     assert list(curves.columns) == ["arm", "seed", "step", "metric", "value", "seconds"]
     drawn = {name: (set(each.seed), set(each.step)) for name, each in curves.groupby("arm")}
-    every = set(range(1, 21))
+    every = {4, 8, 12, 16, 20}
     assert drawn == {
         "teacher": ({0}, every),
         "control": ({0, 1, 2}, every),

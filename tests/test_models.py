@@ -38,7 +38,7 @@ SHALLOW = {
 }
 LONG_TO_EXPORT = (
     *("efficientnet_b0", "inception_v3", "mobilenet_v2", "mobilenet_v3_large"),
-    *("mobilenet_v3_small", "shufflenet_v2_x1_0"),
+    *("mobilenet_v3_small", "resnet34", "resnet50", "shufflenet_v2_x1_0", "vgg16"),
 )
 
 

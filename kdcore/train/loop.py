@@ -19,6 +19,9 @@ from kdcore.train.views import Batch
 REPORTS = 40
 """Points on a live curve: enough to see its shape, few enough to cost nothing."""
 
+APART = 4
+"""Steps between two of them at least: reading the validation samples costs as much as several."""
+
 Loss = Callable[[nn.Module, Batch], tuple[Tensor, Terms]]
 """(network, step's samples) to (weighted total to minimise, unweighted terms to show)."""
 
@@ -56,7 +59,7 @@ def train(
     seed: int,
     best: Best | None = None,
 ) -> Iterator[Report | None]:
-    """Train step by step, yielding after each: some 40 times, and at last, a report.
+    """Train step by step, yielding after each: at most some 40 times, and at last, a report.
 
     batches: at least `training.steps` of them; validation: inputs already normalised. It ends
     early where the recipe has patience and validation has stopped improving. The network is left
@@ -66,7 +69,7 @@ def train(
     two that differ in their loss alone drop the same units of the same samples.
     """
     optimizer = optimizer_for(network, training)
-    every = max(1, training.steps // REPORTS)
+    every = max(APART, training.steps // REPORTS)
     best = best or Best()
     sums: dict[str, Tensor] = {}
     since = stale = 0
