@@ -9,7 +9,7 @@ app: $(VENV)/installed  ## install what is needed, and open the app at localhost
 	$(BIN)/streamlit run app.py
 
 test: $(VENV)/installed  ## the suite, on two cores
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 slow: $(VENV)/installed  ## what takes long and seldom breaks
 	$(BIN)/python -m pytest -m slow

@@ -10,6 +10,14 @@ from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.shelf import Shelf
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files stay together, and all browser tests in one process: two browsers would fight."""
+    for item in items:
+        folder = item.path.parent.name
+        group = folder if folder == "browser" else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes what the user keeps."""

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from kdcore.runs.store import Store
+from kdcore.settings import Settings
 from tests.processes import ROOT, kill_cluster
 
 SHOTS = ROOT / "test-screenshots"
@@ -78,10 +80,18 @@ def serving(home: Path) -> Iterator[App]:
     kill_cluster(home)
 
 
-@pytest.fixture
-def app(tmp_path: Path) -> Iterator[App]:
-    with serving(tmp_path / "home") as served:
+@pytest.fixture(scope="session")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """One for all tests: it has its workers to warm up, and visitors share an app anyway."""
+    with serving(tmp_path_factory.mktemp("browser") / "home") as served:
         yield served
+
+
+@pytest.fixture
+def store(app: App) -> Store:
+    """What the app has kept."""
+    home = app.home
+    return Store(Settings(home, home / "data", f"sqlite:///{home / 'kdcore.db'}"))
 
 
 @pytest.fixture(scope="session")

@@ -11,15 +11,8 @@ from kdcore.runs.store import Store
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
-from tests.browser.conftest import serving
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("answers") / "home") as served:
-        yield served
 
 
 @pytest.fixture(scope="module")

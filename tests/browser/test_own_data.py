@@ -8,8 +8,6 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from kdcore.runs.store import Store
-from kdcore.settings import Settings
 from tests.drawn import encoded, zipped
 
 pytestmark = pytest.mark.browser
@@ -29,12 +27,12 @@ def digits(tmp_path):
     return zipped(files, tmp_path / "my digits.zip")
 
 
-def test_a_zip_of_class_folders_becomes_a_teacher_and_a_student(visit, app, digits):
+def test_a_zip_of_class_folders_becomes_a_teacher_and_a_student(visit, app, store, digits):
     tab = visit("/data")
     tab.get_by_role("tab", name="Bring your own").click()
     tab.locator("input[type=file]").set_input_files(digits)
     tab.get_by_text("240 pictures of 8×8 pixels, in grey").wait_for()
-    assert tab.locator("img[src^='data:image/png']").count() >= 4 * 6
+    tab.locator("img[src^='data:image/png']").nth(4 * 6 - 1).wait_for()
     tab.get_by_role("button", name="Keep").click()
     tab.get_by_text("Kept: my digits").wait_for()
 
@@ -45,8 +43,7 @@ def test_a_zip_of_class_folders_becomes_a_teacher_and_a_student(visit, app, digi
     tab.get_by_text(re.compile(r"Distillation (helped|hurt|made no clear difference)")).wait_for()
     tab.get_by_text("What do the three models answer?").wait_for()
 
-    store = Store(Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}"))
-    (run,) = store.find()
+    run = store.find()[0]
     assert run.state == "done"
     assert run.recipe.task.startswith("own-my-digits-")
     assert min(run.result.arms["teacher"].accuracy) > 0.9

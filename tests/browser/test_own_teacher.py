@@ -6,8 +6,6 @@ import pytest
 
 from kdcore import run
 from kdcore.recipe import Recipe
-from kdcore.runs.store import Store
-from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from tests.processes import eventually
 
@@ -24,7 +22,7 @@ def model(tmp_path):
     return path
 
 
-def test_an_onnx_model_is_brought_tried_and_teaches(visit, app, model):
+def test_an_onnx_model_is_brought_tried_and_teaches(visit, store, model):
     tab = visit("/teachers")
     tab.locator("input[type=file]").set_input_files(model)
     tab.get_by_text("gives 10 numbers a picture").wait_for()
@@ -51,8 +49,7 @@ def test_an_onnx_model_is_brought_tried_and_teaches(visit, app, model):
     tab.get_by_text("What do the three models answer?").wait_for()
     assert tab.get_by_text("not counted").count() == 1
 
-    store = Store(Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}"))
-    (done,) = store.find()
+    done = store.find()[0]
     assert (done.state, done.result.verdict) == ("done", "better")
 
     tab.get_by_role("link", name="Teachers").click()

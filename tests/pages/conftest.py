@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from streamlit.testing.v1 import AppTest
 
 from kdcore import Recipe
 from kdcore.catalogue import Catalogue, read_catalogue
+from kdcore.experiment import steps
 from kdcore.runs.runner import Runner
 from kdcore.runs.store import Run, Store
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
+from kdcore.shelf import Shelf
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,14 +82,33 @@ def quick() -> Recipe:
     )
 
 
+@pytest.fixture(scope="session")
+def once_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[list[object], Path]]:
+    """What each recipe told, and its files: the same again for every test that asks for it."""
+    return {}
+
+
 @pytest.fixture
-def finished(store: Store, settings: Settings, quick: Recipe) -> Callable[..., Run]:
+def finished(
+    store: Store,
+    settings: Settings,
+    quick: Recipe,
+    once_run: dict[str, tuple[list[object], Path]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[..., Run]:
     """Runs that were really run, in this process."""
 
     def finish(name: str = "a run", **changes: object) -> Run:
         recipe = Recipe(**{**quick.model_dump(), **changes})
+        if recipe.id not in once_run:
+            kept = tmp_path_factory.mktemp("artifacts")
+            once_run[recipe.id] = (list(steps(recipe, Shelf(kept))), kept)
+        told, files = once_run[recipe.id]
+        shutil.copytree(files, settings.home / "artifacts", dirs_exist_ok=True)
         run = store.submit(recipe, name)
-        execute(run.id, settings)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("kdcore.experiment.steps", lambda *_: iter(told))
+            execute(run.id, settings)
         return store.get(run.id)
 
     return finish
