@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.shelf import Shelf
+
+# before torch is imported: threads of two test processes wait for each other's cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
