@@ -50,7 +50,8 @@ export default function (component) {
     find("previous").disabled = find("next").disabled = found.length < 2;
     root.querySelector(".sample").hidden = root.querySelector(".mirror").hidden = !found.length;
     if (!found.length) return;
-    picture(find("picture"), data, sample);
+    (data.points ? plane : picture)(find("picture"), data, sample);
+    find("picture").setAttribute("aria-label", `Test sample ${sample + 1}`);
     find("label").textContent = data.classes[data.labels[sample]];
     soften();
   }
@@ -91,10 +92,11 @@ export default function (component) {
 
 function unpack(data) {
   const bytes = (packed) => Uint8Array.from(atob(packed.bytes), (c) => c.charCodeAt(0));
-  const unpacked = { ...data, images: { shape: data.images.shape, values: bytes(data.images) } };
-  for (const name of MODELS) {
+  const unpacked = { ...data };
+  if (data.images) unpacked.images = { shape: data.images.shape, values: bytes(data.images) };
+  for (const name of data.points ? [...MODELS, "points"] : MODELS) {
     const values = new Float32Array(bytes(data[name]).buffer);
-    unpacked[name] = { shape: data[name].shape, values };
+    unpacked[name] = { ...data[name], values };
   }
   return unpacked;
 }
@@ -173,7 +175,35 @@ function picture(canvas, data, sample) {
     image.data[4 * pixel + 3] = 255;
   }
   context.putImageData(image, 0, 0);
-  canvas.setAttribute("aria-label", `Test sample ${sample + 1}`);
+}
+
+// All points faintly, those of the sample's class darker, and the sample itself ringed.
+function plane(canvas, data, sample) {
+  const { values, ends: [low, high] } = data.points;
+  const side = canvas.width = canvas.height = 336;
+  const margin = 24;
+  const place = (index) => [0, 1].map((axis) => {
+    const share = (values[2 * index + axis] - low[axis]) / (high[axis] - low[axis] || 1);
+    return margin + (axis ? 1 - share : share) * (side - 2 * margin);
+  });
+  const context = canvas.getContext("2d");
+  const dot = (index, radius) => {
+    context.beginPath();
+    context.arc(...place(index), radius, 0, 2 * Math.PI);
+  };
+  const ink = getComputedStyle(canvas).color;
+  context.fillStyle = context.strokeStyle = ink;
+  data.labels.forEach((label, index) => {
+    context.globalAlpha = label === data.labels[sample] ? 0.55 : 0.18;
+    dot(index, 4);
+    context.fill();
+  });
+  context.globalAlpha = 1;
+  dot(sample, 7);
+  context.fill();
+  context.lineWidth = 4;
+  dot(sample, 15);
+  context.stroke();
 }
 
 function table(body, data, answers, sample) {

@@ -29,8 +29,9 @@ _view = st.components.v2.component(
 def distributions(archive: bytes, *, seeds: tuple[int, ...], temperature: float, key: str) -> None:
     """Draw the answers kept in an npz archive of a run.
 
-    archive: labels (N,), images (N, C, H, W) uint8, class_names (K,), and the raw logits of
-    teacher (1 or S, N, K), control and distilled (S, N, K). temperature: where the slider starts.
+    archive: labels (N,), images (N, C, H, W) uint8 or points (N, D), class_names (K,), and the raw
+    logits of teacher (1 or S, N, K), control and distilled (S, N, K). temperature: where the
+    slider starts.
     """
     looks = {name: {"label": look.label, "colour": look.colour} for name, look in LOOKS.items()}
     _view(
@@ -50,9 +51,17 @@ def _payload(archive: bytes) -> dict[str, Any]:
         return {
             "classes": [str(name) for name in arrays["class_names"]],
             "labels": arrays["labels"].tolist(),
-            "images": _packed(arrays["images"], "u1"),
+            **_inputs(arrays["images"]),
             **{name: _packed(arrays[name], "<f4") for name in LOOKS},
         }
+
+
+def _inputs(inputs: np.ndarray) -> dict[str, Any]:
+    """Pictures, or points of the plane with where their axes begin and end."""
+    if inputs.ndim == 4:
+        return {"images": _packed(inputs, "u1")}
+    ends = [inputs.min(0).tolist(), inputs.max(0).tolist()]
+    return {"points": {**_packed(inputs[:, :2], "<f4"), "ends": ends}}
 
 
 def _packed(array: np.ndarray, kind: str) -> dict[str, Any]:

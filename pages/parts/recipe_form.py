@@ -199,17 +199,20 @@ def preset_picker(catalogue: Catalogue) -> None:
     """Draw the presets; the first one fills a form that is still empty."""
     if not is_filled():
         fill(presets()[FIRST_PRESET])
-    # the pill follows the form: it goes out as soon as a setting is no longer the preset's
-    st.session_state["form.preset"] = _matching_preset(catalogue)
+    # The pill follows the form: it goes out as soon as a setting is no longer the preset's. Lit and
+    # out are widgets of their own: a browser that has not heard of the change yet sends the old
+    # state along with the visitor's next setting, which would pass for a click on the preset.
+    chosen = _matching_preset(catalogue)
+    key = f"preset.{chosen}"
+    st.session_state[key] = chosen
     st.pills(
         "Preset",
         list(presets()),
         format_func=lambda name: presets()[name].title,
-        key="form.preset",
+        key=key,
         on_change=_fill_preset,
-        persist_state="session",
+        args=(key,),
     )
-    chosen = st.session_state.get("form.preset")
     if chosen is not None:
         st.session_state["form.began_with"] = chosen
     # it stays when a setting is changed: nothing may jump from under the mouse
@@ -227,8 +230,8 @@ def _matching_preset(catalogue: Catalogue) -> str | None:
     return next((name for name, preset in presets().items() if preset.id == current), None)
 
 
-def _fill_preset() -> None:
-    chosen = st.session_state["form.preset"]
+def _fill_preset(key: str) -> None:
+    chosen = st.session_state[key]
     if chosen is not None:
         fill(presets()[chosen])
 

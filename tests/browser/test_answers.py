@@ -149,3 +149,27 @@ def test_on_a_phone_nothing_is_cut_off(tab):
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
     assert re.match(r"\d+ of \d+", tab.get_by_test_id("place").inner_text())
+
+
+def test_a_point_of_the_plane_is_drawn_among_the_others(visit, app, store):
+    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
+    recipe = Recipe(
+        task="moons",
+        teacher={"options": {"widths": [16]}},
+        student={"options": {"widths": [3]}},
+        teacher_training={"steps": 40},
+        training={"steps": 40},
+        seeds=(0,),
+    )
+    moons = store.submit(recipe, "moons")
+    execute(moons.id, settings)
+    tab = visit(f"/?run={moons.id}")
+    tab.get_by_test_id("mirror").wait_for()
+    tab.get_by_test_id("filter").select_option("all")
+    canvas = tab.get_by_test_id("picture")
+    drawn = "c => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.join()"
+    first = canvas.evaluate(drawn)
+    assert len(set(first.split(","))) > 3  # neither blank nor of one shade
+    tab.get_by_test_id("next").click()
+    assert canvas.evaluate(drawn) != first
+    assert tab.get_by_test_id("answer-teacher").inner_text()
