@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 START_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
 RECONCILE_SECONDS = 2.0
-SIZES_SECONDS = 1.0
+SIZES_SECONDS = 0.5
 """So long a page waits at most for what it can do without."""
 
 SILENT_SECONDS = 10.0

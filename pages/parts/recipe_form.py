@@ -156,7 +156,8 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
 
 def _sizes(recipe: Recipe, task: TaskRecord) -> None:
     """What both networks cost, before anything is trained, and whether the teacher is there."""
-    teacher, student = (_size(model, task) for model in (recipe.teacher, recipe.student))
+    student = _size(recipe.student, task)
+    teacher = _size(recipe.teacher, task) if student is not None else None
     if teacher is not None and student is not None:
         st.caption(
             f"Teacher: {teacher[0]:,} parameters, {teacher[1]:,} MACs. Student: {student[0]:,} "
@@ -199,20 +200,20 @@ def preset_picker(catalogue: Catalogue) -> None:
     """Draw the presets; the first one fills a form that is still empty."""
     if not is_filled():
         fill(presets()[FIRST_PRESET])
-    # The pill follows the form: it goes out as soon as a setting is no longer the preset's. Lit and
-    # out are widgets of their own: a browser that has not heard of the change yet sends the old
-    # state along with the visitor's next setting, which would pass for a click on the preset.
     chosen = _matching_preset(catalogue)
-    key = f"preset.{chosen}"
-    st.session_state[key] = chosen
-    st.pills(
-        "Preset",
-        list(presets()),
-        format_func=lambda name: presets()[name].title,
-        key=key,
-        on_change=_fill_preset,
-        args=(key,),
-    )
+    st.markdown("Presets")
+    # Buttons, not a picker: a picker has a state, which must go out as soon as a setting is no
+    # longer the preset's; a browser that has not heard of that yet sends the old state along with
+    # the next setting, which passes for a click, and the visitor's settings are gone.
+    with st.container(horizontal=True, gap="xsmall"):
+        for name, preset in presets().items():
+            st.button(
+                preset.title,
+                icon=":material/check:" if name == chosen else None,
+                key=f"preset.{name}",
+                on_click=fill,
+                args=(preset,),
+            )
     if chosen is not None:
         st.session_state["form.began_with"] = chosen
     # it stays when a setting is changed: nothing may jump from under the mouse
@@ -228,12 +229,6 @@ def _matching_preset(catalogue: Catalogue) -> str | None:
     except KdError:
         return None
     return next((name for name, preset in presets().items() if preset.id == current), None)
-
-
-def _fill_preset(key: str) -> None:
-    chosen = st.session_state[key]
-    if chosen is not None:
-        fill(presets()[chosen])
 
 
 def _objective(catalogue: Catalogue) -> None:

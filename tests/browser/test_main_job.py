@@ -109,6 +109,7 @@ def test_a_run_survives_its_tab_and_its_app(visit, app, store):
     seeds = tab.get_by_role("slider", name="Seeds").first
     seeds.focus()
     tab.keyboard.press("Home")
+    tab.get_by_text("Under 3 seeds there is no verdict").wait_for()
     lengthen(tab)
     run = distill(tab)
     tab.get_by_text(re.compile("about \\d+ s left")).wait_for()

@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from tests.drawn import encoded, zipped
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 NAMES = ("zero", "one", "two", "three")
 

@@ -9,7 +9,7 @@ from kdcore.recipe import Recipe
 from kdcore.shelf import Shelf
 from tests.processes import eventually
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
