@@ -128,7 +128,7 @@ def visit(chromium, app: App, request: pytest.FixtureRequest) -> Iterator[Callab
         context = chromium.new_context(viewport={"width": 1440, "height": 900})
         contexts.append(context)
         tab = context.new_page()
-        tab.set_default_timeout(30_000)
+        tab.set_default_timeout(60_000)
         tab.goto(app.url + path)
         tab.get_by_role("heading", level=1).wait_for()
         return tab

@@ -104,6 +104,7 @@ def test_cancel_stops_a_run_and_keeps_what_it_had_measured(visit, store):
     assert store.events(run)[0]
 
 
+@pytest.mark.slow
 def test_a_run_survives_its_tab_and_its_app(visit, app, store):
     tab = visit()
     seeds = tab.get_by_role("slider", name="Seeds").first
@@ -122,6 +123,7 @@ def test_a_run_survives_its_tab_and_its_app(visit, app, store):
     assert store.get(run).attempt == 1
 
 
+@pytest.mark.slow
 def test_a_killed_clusters_run_is_interrupted_and_starts_again_by_one_click(visit, app, store):
     tab = visit()
     lengthen(tab)

@@ -117,6 +117,7 @@ def test_a_run_that_the_scheduler_knows_is_not_taken_for_lost(run_it, long, monk
     assert eventually(lambda: state(run_it, run) == "cancelled")
 
 
+@pytest.mark.slow
 def test_a_killed_workers_run_is_done_again_from_its_start(run_it, quick):
     slow = quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 4000})})
     run = run_it.submit(slow, "slow")
@@ -129,6 +130,7 @@ def test_a_killed_workers_run_is_done_again_from_its_start(run_it, quick):
     assert (after.state, after.attempt) == ("done", 2)
 
 
+@pytest.mark.slow
 def test_a_killed_clusters_run_is_interrupted_and_starts_again(run_it, long, monkeypatch):
     monkeypatch.setattr(runner, "SILENT_SECONDS", 0.5)
     run = run_it.submit(long, "long")
@@ -255,6 +257,7 @@ def address(file) -> str:
     return json.loads(file.read_text())["address"]
 
 
+@pytest.mark.slow
 def test_any_dask_cluster_will_do(scheduler, home, monkeypatch, quick):
     file, worker = scheduler
     worker(PYTHONPATH=str(ROOT))
@@ -265,6 +268,7 @@ def test_any_dask_cluster_will_do(scheduler, home, monkeypatch, quick):
     away.close()
 
 
+@pytest.mark.slow
 def test_a_worker_that_cannot_run_our_code_fails_the_run_in_a_sentence(
     scheduler, home, monkeypatch, quick, tmp_path
 ):
