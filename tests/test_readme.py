@@ -1,5 +1,7 @@
 """What the README says is true of the code."""
 
+import importlib
+import json
 import re
 from pathlib import Path
 
@@ -76,3 +78,12 @@ def test_the_readmes_notebook_lines_run(monkeypatch):
     names: dict[str, object] = {}
     exec(code, names)
     assert names["result"].verdict == "better"
+
+
+def test_the_table_of_gains_is_the_one_that_was_measured(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    gains = importlib.import_module("gains")
+    kept = json.loads(gains.KEPT.read_text(encoding="utf-8"))
+    table = README.partition(gains.BEGIN)[2].partition(gains.END)[0]
+    assert table == gains.table(kept)
+    assert table.count("\n") - 2 == len(kept) >= 16

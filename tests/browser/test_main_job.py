@@ -47,8 +47,8 @@ def test_choose_distill_read_and_compare(visit, store):
     assert store.get(first).result.verdict == "better"
     for arm in ("teacher", "control", "distilled"):
         percent = re.compile(r"^\d\d\.\d(\s±\s\d+\.\d)?\s%$")
-        assert percent.match(tab.locator(f"[data-arm={arm}]").inner_text())
-    assert tab.get_by_text(re.compile(r"^[\d.]+ kB$")).count() == 3
+        assert percent.match(tab.locator(f"[data-arm={arm}]").first.inner_text())
+    assert eventually(lambda: tab.get_by_text(re.compile(r"^[\d.]+ kB$")).count() == 3)
 
     slider = tab.get_by_role("slider", name="Temperature T").first
     slider.focus()
