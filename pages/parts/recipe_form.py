@@ -35,6 +35,7 @@ from pages.parts.widgets import ago, knob, select, shown, slider, words
 PRESETS = Path(__file__).parents[2] / "assets" / "recipes"
 _SIMPLE = [name for name in Training.model_fields if name != "augmentation"]
 FIRST_PRESET = "digits-few-labels"
+ASK_AGAIN_SECONDS = 1.5
 
 
 @st.cache_data
@@ -156,16 +157,11 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
 
 def _sizes(recipe: Recipe, task: TaskRecord) -> None:
     """What both networks cost, before anything is trained, and whether the teacher is there."""
-    student = _size(recipe.student, task)
-    teacher = _size(recipe.teacher, task) if student is not None else None
-    if teacher is not None and student is not None:
-        st.caption(
-            f"Teacher: {teacher[0]:,} parameters, {teacher[1]:,} MACs. Student: {student[0]:,} "
-            f"({ratio(student[0], teacher[0])}), {student[1]:,} MACs "
-            f"({ratio(student[1], teacher[1])})."
-        )
-    elif student is not None:
-        st.caption(f"Student: {student[0]:,} parameters, {student[1]:,} MACs.")
+    costs = _costs(recipe, task)
+    if costs is not None:
+        st.caption(costs)
+    else:  # the engine is starting, or at work
+        st.fragment(_ask_again, run_every=ASK_AGAIN_SECONDS)(recipe, task)
     kept = runner().shelf.find_teacher(content_hash(recipe.teacher_part(recipe.teacher_seed)))
     if kept is not None and recipe.teachers == "one":
         st.caption(
@@ -174,9 +170,26 @@ def _sizes(recipe: Recipe, task: TaskRecord) -> None:
         )
 
 
-def _size(model: ModelChoice, task: TaskRecord) -> tuple[int, int] | None:
-    if model.architecture == ONNX:
+def _ask_again(recipe: Recipe, task: TaskRecord) -> None:
+    if _costs(recipe, task) is not None:
+        st.rerun()
+
+
+def _costs(recipe: Recipe, task: TaskRecord) -> str | None:
+    """Parameters and MACs in a sentence; None while nobody can tell."""
+    student = _size(recipe.student, task)
+    if student is None:
         return None
+    if recipe.teacher.architecture == ONNX:
+        return f"Student: {student[0]:,} parameters, {student[1]:,} MACs."
+    teacher = _size(recipe.teacher, task)
+    return teacher and (
+        f"Teacher: {teacher[0]:,} parameters, {teacher[1]:,} MACs. Student: {student[0]:,} "
+        f"({ratio(student[0], teacher[0])}), {student[1]:,} MACs ({ratio(student[1], teacher[1])})."
+    )
+
+
+def _size(model: ModelChoice, task: TaskRecord) -> tuple[int, int] | None:
     kept: dict[str, tuple[int, int]] = st.session_state.setdefault("sizes", {})
     key = f"{task.name} {model.model_dump_json()}"
     if key not in kept:
