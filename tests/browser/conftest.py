@@ -51,7 +51,11 @@ class App:
                 *("--server.headless", "true", "--server.port", str(self.port)),
             ],
             cwd=ROOT,
-            env={**os.environ, "KDCORE_HOME": str(self.home)},
+            env={
+                **os.environ,
+                "KDCORE_HOME": str(self.home),
+                "KDCORE_DATA": str(self.home / "data"),
+            },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )

@@ -30,6 +30,7 @@ def definitions() -> Catalogue:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.setenv("KDCORE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("KDCORE_DATA", str(tmp_path / "home" / "data"))  # own data is kept there
     monkeypatch.delenv("KDCORE_DATABASE_URL", raising=False)
     monkeypatch.delenv("KDCORE_SCHEDULER", raising=False)
     return Settings.from_environment()
