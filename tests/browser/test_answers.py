@@ -86,6 +86,7 @@ def test_dragging_the_temperature_redraws_without_a_word_to_the_server(visit, ru
     tab.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     tab.goto(f"{tab.url}?run={run.id}")
     tab.get_by_test_id("mirror").wait_for()
+    tab.get_by_text("MACs (1/").wait_for()  # until the engine is warm, the form asks it again
     tab.wait_for_timeout(1500)
     before = len(sent)
     first = tab.get_by_test_id("entropy-teacher").inner_text()
