@@ -10,7 +10,7 @@ from kdcore.methods import Signals, Terms, method
 @method(
     "hard",
     title="Hard labels (no distillation)",
-    paper="the control itself",
+    paper="No paper: this is the control itself",
     formula="",
     group="labels",
     weights=(1.0, 0.0),

@@ -11,7 +11,7 @@ from kdcore.methods import Signals, Terms, method
 @method(
     "label",
     title="The teacher's label alone",
-    paper="self-training's pseudo-labels: Lee, 2013; Beyer et al., 2022, arXiv:2106.05237, compare",
+    paper="Touvron et al., 2020 (DeiT), arXiv:2012.12877, as hard-label distillation",
     formula="CE(the teacher's most likely class)",
     why="Against soft targets it shows what the teacher's doubts add to its decisions.",
 )

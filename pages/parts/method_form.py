@@ -82,7 +82,7 @@ def take_defaults(catalogue: Catalogue) -> None:
 def explained(method: MethodRecord) -> str:
     """What a method does, why, and where to read more."""
     paper = f"[{method.paper}]({method.link})" if method.link else method.paper
-    return f"{method.about} {method.why} {paper}."
+    return " ".join(part for part in (method.about, method.why, f"{paper}.") if part)
 
 
 def _in_order(catalogue: Catalogue) -> list[MethodRecord]:

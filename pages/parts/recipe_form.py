@@ -165,14 +165,17 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
             return None
         show_formula(recipe, catalogue)
     with sizes:
-        _sizes(recipe, catalogue.task(recipe.task))
+        told = _sizes(recipe, catalogue.task(recipe.task))
     with drawing:
-        _scheme(recipe, catalogue.task(recipe.task))
+        _scheme(recipe, catalogue.task(recipe.task), told)
     return recipe
 
 
-def _sizes(recipe: Recipe, task: TaskRecord) -> None:
-    """What both networks cost, before anything is trained, and whether the teacher is there."""
+def _sizes(recipe: Recipe, task: TaskRecord) -> bool:
+    """What both networks cost, before anything is trained, and whether the teacher is there.
+
+    False where nobody can tell yet what they cost.
+    """
     costs = _costs(recipe, task)
     if costs is not None:
         st.caption(costs)
@@ -184,10 +187,11 @@ def _sizes(recipe: Recipe, task: TaskRecord) -> None:
             f":material/check: This teacher was trained {ago(kept.trained)}, "
             f"{kept.accuracy:.1%} on validation: it is used again."
         )
+    return costs is not None
 
 
-def _scheme(recipe: Recipe, task: TaskRecord) -> None:
-    """Who learns from whom, as a drawing."""
+def _scheme(recipe: Recipe, task: TaskRecord, told: bool) -> None:
+    """Who learns from whom, as a drawing; with sizes, where the engine has time to tell them."""
     scheme = recipe.scheme
     if scheme == Scheme():
         return
@@ -197,7 +201,7 @@ def _scheme(recipe: Recipe, task: TaskRecord) -> None:
         models, arrow = [*[recipe.teacher] * scheme.peers, recipe.student], "⇄"
     else:
         models, arrow = [recipe.teacher, *scheme.assistants, recipe.student], "→"
-    sizes = [None if each.architecture == ONNX else _size(each, task) for each in models]
+    sizes = [_size(each, task) if told and each.architecture != ONNX else None for each in models]
     details = [f"{size[0]:,} parameters" if size else "" for size in sizes]
     arrows = [arrow] * (len(models) - 1)
     if scheme.co_teachers:

@@ -92,13 +92,15 @@ def select(
 
 def number(label: str, name: str, *, low: float = 0.0, high: float = 1e6, help: str = "") -> None:
     """A number to be typed, for what spans several powers of ten."""
+    key = f"form.{name}"
+    st.session_state[key] = min(max(st.session_state[key], low), high)
     st.number_input(
         label,
         min_value=low,
         max_value=high,
         step=0.1,
         format="%g",
-        key=f"form.{name}",
+        key=key,
         help=help or None,
         persist_state="session",
     )
