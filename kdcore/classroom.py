@@ -7,7 +7,6 @@ import math
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, zip_longest
 from typing import TypeVar
 
 import safetensors.torch
@@ -17,16 +16,18 @@ from torch import Tensor, nn
 from kdcore.errors import DivergedError
 from kdcore.recipe import Augmentation, ModelChoice, Recipe, Training, content_hash
 from kdcore.result import ARMS, STUDENTS, ArmName, Event, Phase, Progress
-from kdcore.setting import Setting, derive, make_visible
+from kdcore.seeds import derive
+from kdcore.setting import Setting, make_visible
 from kdcore.shelf import Shelf
 from kdcore.tasks import Split
 from kdcore.train.ensemble import Ensemble
-from kdcore.train.loop import Best, Loss, Report, accuracy, epochs, train
-from kdcore.train.mutual import mutual_loss
-from kdcore.train.objective import distillation_loss, hard_loss
-from kdcore.train.teacher import Answers, cached, fits_in_memory, rerun
-from kdcore.train.terms import Term, paths, pooled, terms_of
-from kdcore.train.views import Batch, Views
+from kdcore.train.lesson import Lesson, Pupil, Source, Teaching
+from kdcore.train.loop import accuracy
+from kdcore.train.order import at_once, orders_of, take
+from kdcore.train.teacher import cached, fits_in_memory, rerun
+from kdcore.train.terms import paths, pooled, terms_of
+from kdcore.train.together import rounds
+from kdcore.train.views import Views
 from kdcore.uploads.network import OnnxTeacher
 
 R = TypeVar("R")
@@ -43,25 +44,12 @@ PROGRESS_SECONDS = 0.2
 """Between two signs of progress where steps are slow: as soon as that, a run can be stopped."""
 
 
-@dataclass
-class Member:
-    """One network in training: where it stands, and the weights that did best on validation."""
+@dataclass(kw_only=True)
+class Member(Pupil):
+    """A pupil of one arm and seed; arm: None of an assistant or co-teacher, never drawn."""
 
-    arm: ArmName | None  # None: of an assistant or co-teacher, which no curve is drawn for
+    arm: ArmName | None
     seed: int
-    network: nn.Module
-    reports: Iterator[Report | None]
-    best: Best
-    adapters: nn.Module | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """What a student learns from: answers that are there, or peers that learn along."""
-
-    terms: tuple[Term, ...]
-    answers: Answers | None
-    peers: Sequence[nn.Module] = ()
 
 
 class Classroom:
@@ -111,7 +99,7 @@ class Classroom:
         """One teacher, from the shelf or trained now."""
         recipe = self.recipe
         arm: ArmName | None = None if recipe.scheme.co_teachers else "teacher"
-        member = Member(arm, seed, self.setting.teacher(seed, choice), iter(()), Best())
+        member = Member(arm=arm, seed=seed, network=self.setting.teacher(seed, choice))
         if self.setting.own_teacher is not None:
             yield self._standing(member)
             return member
@@ -123,9 +111,10 @@ class Classroom:
             return member
         self.reused = False
         views = self.setting.views(recipe.teacher_training.augmentation, seed)
-        loss = hard_loss(views, self.setting.data.train.labels, recipe.teacher_training)
-        pool = self.setting.teacher_samples(seed)
-        member.reports = self._reports(member, pool, None, loss, recipe.teacher_training)
+        member.lesson = Lesson(
+            *(views, self.setting.data.train.labels, (self.setting.teacher_samples(seed),), seed),
+            *(recipe.teacher_training, self.splits["validation"]),
+        )
         yield from self._advance([member], recipe.teacher_training, "teacher", *part)
         held = accuracy(member.network, self.splits["validation"])
         self.shelf.put_teacher(key, _pack(member), told, held)
@@ -141,7 +130,7 @@ class Classroom:
         softens = any(method.takes_temperature for method in self.setting.methods)
         temperature = self.recipe.temperature if softens else 1.0
         ensemble = Ensemble(networks, weights, temperature).eval()
-        return Member("teacher", seed, ensemble, iter(()), Best())
+        return Member(arm="teacher", seed=seed, network=ensemble)
 
     def _recall(self, member: Member, key: str) -> bool:
         """Take a teacher off the shelf; False where it is not there, or damaged."""
@@ -173,8 +162,8 @@ class Classroom:
         for seed, source in zip(self.recipe.seeds, sources, strict=True):
             for arm in STUDENTS:
                 network = self.setting.build(self.recipe.student, seed)
-                member = Member(arm, seed, network, iter(()), Best())
-                self._teach(member, None if arm == "control" else source, plain)
+                lesson = self._lesson(seed, None if arm == "control" else source, plain)
+                member = Member(arm=arm, seed=seed, network=network, lesson=lesson)
                 self.members[arm].append(member)
         # all students a report at a time: control and distilled are drawn side by side, and a
         # band over the seeds stands from the first point on
@@ -207,7 +196,7 @@ class Classroom:
             self.setting.build(choice, derive(seed, f"peer {number}"))
             for number in range(self.recipe.scheme.peers)
         ]
-        self.members["teacher"].append(Member("teacher", seed, peers[0], iter(()), Best()))
+        self.members["teacher"].append(Member(arm="teacher", seed=seed, network=peers[0]))
         return Source(terms_of(self.recipe, nn.Module(), None, ()), None, peers)
 
     def _chain(
@@ -219,8 +208,8 @@ class Classroom:
             part = (number * len(choices) + position, len(choices) * len(self.recipe.seeds))
             source = yield from self._source(teacher, choice, plain, (seed,), part)
             network = self.setting.build(choice, derive(seed, f"assistant {position}"))
-            member = Member(None, seed, network, iter(()), Best())
-            self._teach(member, source, plain)
+            lesson = self._lesson(seed, source, plain)
+            member = Member(arm=None, seed=seed, network=network, lesson=lesson)
             yield from self._advance([member], self.recipe.training, "assistants", *part)
             self.assistants[position].append(member)
             teacher = network
@@ -261,60 +250,38 @@ class Classroom:
 
     def _shown(self, seed: int) -> Tensor:
         """Indices of all samples on which this seed's student will ask the teacher."""
-        batches = self._batches(seed, *self._pools(seed), self.recipe.training)
-        size = self.recipe.training.batch_size
-        shown = [batch.indices[-size:] for batch in islice(batches, self.recipe.training.steps)]
+        size, left = self.recipe.training.batch_size, self.recipe.training.steps
+        orders = orders_of(self._samples(seed), size, seed)
+        shown = []
+        while left:
+            count = min(left, at_once(size))
+            shown.append(take(orders, count).indices[:, -size:].unique())
+            left -= count
         indices: Tensor = torch.cat(shown).unique()
         return indices
 
-    def _teach(self, member: Member, source: Source | None, plain: Views) -> None:
-        """Let a student learn from a source, or from the labels alone."""
-        seed, training = member.seed, self.recipe.training
-        views = plain
+    def _samples(self, seed: int) -> tuple[Tensor, ...]:
+        """Indices of the labelled samples, and of the transfer set where that is more."""
+        labelled, transfer = self.setting.transfer_set(seed)
+        return (labelled, transfer) if len(transfer) > len(labelled) else (labelled,)
+
+    def _lesson(self, seed: int, source: Source | None, plain: Views) -> Lesson:
+        """What a student of that seed learns from: a source, or the labels alone."""
+        training, views = self.recipe.training, plain
         if training.augmentation.on:
             views = self.setting.views(training.augmentation, seed)
-        labelled, more = self._pools(seed)
-        labels = self.setting.student_labels(seed)
-        visible = make_visible(labelled, len(views))
-        if source is None:
-            loss, more = hard_loss(views, labels, training), None
-        elif source.answers is None:
-            loss = mutual_loss(views, labels, visible, source.peers, source.terms, self.recipe)
-        else:
-            member.adapters = nn.ModuleList(
+        samples, teaching = self._samples(seed), None
+        if source is not None:
+            adapters = nn.ModuleList(
                 term.adapter(len(views), derive(seed, f"adapter {term.method.name}"))
                 for term in source.terms
             )
-            loss = distillation_loss(
-                *(views, labels, visible, source.answers, source.terms, self.recipe),
-                list(member.adapters),
-            )
-        member.reports = self._reports(member, labelled, more, loss, training)
-
-    def _pools(self, seed: int) -> tuple[Tensor, Tensor | None]:
-        """Indices of the labelled samples, and of the transfer set where that is more."""
-        labelled, transfer = self.setting.transfer_set(seed)
-        return labelled, transfer if len(transfer) > len(labelled) else None
-
-    def _reports(
-        self, member: Member, pool: Tensor, more: Tensor | None, loss: Loss, training: Training
-    ) -> Iterator[Report | None]:
-        batches = self._batches(member.seed, pool, more, training)
-        return train(
-            *(member.network, batches, loss, training, self.splits["validation"]),
-            *(derive(member.seed, "layers"), member.best, member.adapters),
+            visible = make_visible(samples[0], len(views))
+            teaching = Teaching(source, self.recipe, visible, adapters)
+        return Lesson(
+            *(views, self.setting.student_labels(seed), samples if source else samples[:1], seed),
+            *(training, self.splits["validation"], teaching),
         )
-
-    def _batches(
-        self, seed: int, pool: Tensor, more: Tensor | None, training: Training
-    ) -> Iterator[Batch]:
-        """Labelled batches; where there is more to ask the teacher, each with one of that."""
-        batches = epochs(pool, training.batch_size, derive(seed, "batches"))
-        if more is None:
-            return batches
-        others = epochs(more, training.batch_size, derive(seed, "transfer batches"))
-        both = zip(batches, others, strict=False)
-        return (Batch(*map(torch.cat, zip(one, other, strict=True))) for one, other in both)
 
     def _advance(
         self,
@@ -326,16 +293,15 @@ class Classroom:
     ) -> Iterator[Event | Progress]:
         """Take all members through their steps together, telling of each report."""
         started = told = time.perf_counter()
-        rounds = zip_longest(*(member.reports for member in members))  # patience ends some early
-        for step, reports in enumerate(rounds, 1):
+        for step, reports in enumerate(rounds(members), 1):
             now = time.perf_counter()
-            for member, report in zip(members, reports, strict=True):
-                if report is not None:
-                    check_finite(member, report.metrics.values())
-                if report is not None and member.arm is not None:
+            for place, report in reports:
+                member = members[place]
+                check_finite(member, report.metrics.values())
+                if member.arm is not None:
                     seconds = now - self.began
                     yield Event(member.arm, member.seed, report.step, report.metrics, seconds)
-            if any(reports) or now - told > PROGRESS_SECONDS:
+            if reports or now - told > PROGRESS_SECONDS:
                 told = now
                 share = step / training.steps
                 early = now - started < ESTIMATE_SECONDS and share < 0.1

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from zlib import crc32
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,6 +14,7 @@ from kdcore.errors import RecipeError
 from kdcore.fits import Networks
 from kdcore.methods import UNLABELLED
 from kdcore.recipe import Augmentation, ModelChoice, Recipe
+from kdcore.seeds import derive
 from kdcore.settings import Settings
 from kdcore.tasks import balanced_order
 from kdcore.train.terms import terms_of
@@ -282,8 +281,9 @@ class Setting:
             # any other class that the student knows, each as likely
             others = kinds[(torch.searchsorted(kinds, labels) + turn) % len(kinds)]
             labels = torch.where(wrong, others, labels)
-        foreign = 0 if self.foreign is None else len(self.foreign)
-        return torch.cat([labels, torch.full((foreign,), UNLABELLED)])
+        if self.foreign is None:
+            return labels
+        return torch.cat([labels, torch.full((len(self.foreign),), UNLABELLED)])
 
     def transfer_set(self, seed: int) -> tuple[Tensor, Tensor]:
         """Indices of this seed's labelled samples, and of all its transfer samples.
@@ -313,11 +313,6 @@ def reshaped(pictures: Tensor, shape: tuple[int, ...]) -> Tensor:
         for part in pictures.split(4096)
     ]
     return torch.cat([part.round().clamp(0, 255).to(torch.uint8) for part in parts])
-
-
-def derive(seed: int, purpose: str) -> int:
-    """A seed for one purpose, so that drawing more of one thing never shifts another."""
-    return int(np.random.SeedSequence([seed, crc32(purpose.encode())]).generate_state(1)[0])
 
 
 def make_visible(labelled: Tensor, count: int) -> Tensor:

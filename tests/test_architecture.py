@@ -27,6 +27,7 @@ ROOMS = [
         "statistics",
         "result",
         "schedule",
+        "seeds",
         "validation",
     },
     {"tasks", "models", "methods"},

@@ -16,9 +16,12 @@ from kdcore.experiment import check, run, steps
 from kdcore.methods import UNLABELLED, Method
 from kdcore.recipe import Recipe
 from kdcore.result import ARMS, SHARE, Event, Progress, Result
-from kdcore.setting import Setting, derive
+from kdcore.seeds import derive
+from kdcore.setting import Setting
 from kdcore.shelf import Shelf
-from kdcore.train.loop import Best, logits, train
+from kdcore.train.loop import logits
+from kdcore.train.order import batches
+from kdcore.train.together import rounds
 
 PRESETS = Path(__file__).parents[1] / "assets" / "recipes"
 
@@ -48,13 +51,14 @@ def trained(monkeypatch):
     """The weights each network starts from, and its batches' indices: the teachers' come first."""
     begun = []
 
-    def spy(network, batches, loss, training, *rest):
-        batches = list(islice(batches, training.steps))
-        weights = torch.nn.utils.parameters_to_vector(network.parameters()).detach()
-        begun.append((weights, [batch.indices for batch in batches]))
-        return train(network, batches, loss, training, *rest)
+    def spy(pupils):
+        for pupil in pupils:
+            weights = torch.nn.utils.parameters_to_vector(pupil.network.parameters()).detach()
+            drawn = islice(batches(pupil.lesson.orders()), pupil.lesson.training.steps)
+            begun.append((weights.clone(), [batch.indices for batch in drawn]))
+        return rounds(pupils)
 
-    monkeypatch.setattr(classroom, "train", spy)
+    monkeypatch.setattr(classroom, "rounds", spy)
     return begun
 
 
@@ -252,12 +256,12 @@ def test_both_students_of_a_seed_start_alike_and_see_the_same_labelled_batches(
     verdict_of(recipe, shelf)
     students = trained[1:]
     for seed in range(3):
-        (control, labelled), (distilled, both) = students[2 * seed : 2 * seed + 2]
+        (control, labelled), (distilled, both) = students[seed], students[3 + seed]
         assert torch.equal(control, distilled)
         assert torch.equal(torch.stack(labelled), torch.stack(both)[:, :8])
         assert {len(batch) for batch in both} == {16}
-    assert not torch.equal(students[0][0], students[2][0])
-    assert not torch.equal(students[0][1][0], students[2][1][0])
+    assert not torch.equal(students[0][0], students[1][0])
+    assert not torch.equal(students[0][1][0], students[1][1][0])
 
 
 def test_without_unlabelled_samples_both_students_see_the_very_same_batches(quick, shelf, trained):
@@ -275,7 +279,7 @@ def test_a_method_is_shown_the_labels_of_the_labelled_samples_and_of_no_other(
         seen.update(zip(student.indices.tolist(), labels.tolist(), strict=True))
         return {"nothing": 0 * student.logits.sum()}
 
-    monkeypatch.setitem(methods._methods._items, "spy", Method("spy", "", "", "", "", (), spy))
+    monkeypatch.setitem(methods._methods._items, "spy", Method("spy", "", "", "0", "", (), spy))
     transfer = {"labelled": 40, "unlabelled": 60}
     recipe = changed(quick, method={"name": "spy"}, transfer=transfer, seeds=(3,))
     verdict_of(recipe, shelf)
@@ -370,14 +374,16 @@ def test_the_accuracy_is_of_the_last_weights_and_the_best_beside_it_of_the_best(
     quick, shelf, monkeypatch, digits
 ):
     # in place of the best weights, zeros: such a network answers 0 to every picture
-    class Zeros(Best):
-        def offer(self, accuracy, network):
-            self.weights = {k: torch.zeros_like(v) for k, v in network.state_dict().items()}
+    def zeroed(pupils):
+        yield from rounds(pupils)
+        for pupil in pupils:
+            names = pupil.network.state_dict()
+            pupil.best.weights = {k: torch.zeros_like(v) for k, v in names.items()}
 
     zeros = (digits.test.labels == 0).double().mean().item()
     usual = verdict_of(quick, Shelf(shelf.folder / "usual"))
     with monkeypatch.context() as patched:
-        patched.setattr(classroom, "Best", Zeros)
+        patched.setattr(classroom, "rounds", zeroed)
         result = verdict_of(quick, shelf)
     assert accuracies(result) == accuracies(usual)
     for arm in ARMS:

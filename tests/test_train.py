@@ -9,9 +9,10 @@ from torch import nn
 from kdcore.recipe import Recipe, Training
 from kdcore.tasks import Data, Split
 from kdcore.train import teacher as answers
-from kdcore.train.loop import Best, Losses, accuracy, drawing, epochs, logits, share_correct, train
+from kdcore.train.loop import Best, Losses, accuracy, drawing, logits, share_correct, train
 from kdcore.train.objective import distillation_loss, hard_loss
 from kdcore.train.optim import learning_rate, optimizer_for
+from kdcore.train.order import Order, batches
 from kdcore.train.terms import terms_of
 from kdcore.train.views import Views
 from tests.told import whole
@@ -53,6 +54,10 @@ DATA, VALIDATION = split(50), split(20, seed=1)
 POOL = torch.arange(50)
 VIEWS = Views(Data(("a", "b", "c"), DATA, VALIDATION, VALIDATION), DATA.inputs)
 HARD = hard_loss(VIEWS, DATA.labels, Training(batch_size=10))
+
+
+def epochs(pool, batch_size, seed):
+    return batches([Order(pool, batch_size, seed)])
 
 
 def stepwise(module, steps=20, best=None, loss=None, learning_rate=1e-2, **training):

@@ -18,7 +18,7 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -53,6 +53,18 @@ Adapter = Callable[..., nn.Module]
 """(student's shapes, teacher's shapes, samples in the pool, **options) to what is learnt beside
 the student, on its side: no part of its size, and not exported."""
 
+
+class Closed(NamedTuple):
+    """A method's one term, T² · KL(targets ‖ softmax(z_s / T)), whose gradient is known.
+
+    name: the term's; targets: (teacher's raw logits (..., C), temperatures T that broadcast with
+    them) to probabilities. T is 1 where the method takes no temperature.
+    """
+
+    name: str
+    targets: Callable[[Tensor, Tensor], Tensor]
+
+
 Pace = Callable[..., tuple[float, float]]
 """(share of the steps done, **options) to factors of the hard weight and the soft weight."""
 
@@ -63,7 +75,8 @@ class Method:
 
     formula shows the terms, with {T} for temperature and each knob's name in braces for its value;
     about says what it does, and why when to expect something of it. hard_weight and soft_weight
-    are what its paper, or the code that reproduces it, uses.
+    are what its paper, or the code that reproduces it, uses. closed: what the function gives, in
+    a form by which many students learn at once; None where it has no such form.
     """
 
     name: str
@@ -77,6 +90,7 @@ class Method:
     needs: Needs = field(default_factory=Needs)
     adapter: Adapter | None = None
     pace: Pace | None = None
+    closed: Closed | None = None
     hard_weight: float = 0.1
     soft_weight: float = 0.9
 
@@ -126,6 +140,7 @@ def method(
     weights: tuple[float, float] = (0.1, 0.9),
     adapter: Adapter | None = None,
     pace: Pace | None = None,
+    closed: Closed | None = None,
 ) -> Callable[[Callable[..., Terms]], Method]:
     """Register the decorated function; its docstring's first line is the help text.
 
@@ -134,7 +149,7 @@ def method(
     the share of the steps that is over, and `adapter`, the module that `adapter` built.
 
     layers: which features it compares; maps: whether they must have height and width; weights: the
-    hard and the soft weight that its paper uses.
+    hard and the soft weight that its paper uses; closed: see Method.
     """
 
     def register(function: Callable[..., Terms]) -> Method:
@@ -145,6 +160,7 @@ def method(
                 needs=Needs(group, layers, maps, learns=adapter is not None),
                 adapter=adapter,
                 pace=pace,
+                closed=closed,
                 hard_weight=weights[0],
                 soft_weight=weights[1],
             )

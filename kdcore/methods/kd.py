@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 from torch import Tensor
 
 from kdcore.knobs import Range
-from kdcore.methods import Signals, Terms, method
+from kdcore.methods import Closed, Signals, Terms, method
 from kdcore.methods.divergence import softened
+
+
+def soft_targets(teacher: Tensor, temperature: Tensor) -> Tensor:
+    """The teacher's probabilities, softened: (..., C)."""
+    return torch.softmax(teacher / temperature, dim=-1)
 
 
 @method(
@@ -18,6 +24,7 @@ from kdcore.methods.divergence import softened
     formula="{T}² · KL(teacher ‖ student at T = {T})",
     why="A wrong class that the teacher finds likely is like the right one: that is what a label "
     "cannot say.",
+    closed=Closed("soft", soft_targets),
 )
 def kd(
     student: Signals,

@@ -83,7 +83,7 @@ def train(
     adapters: what the loss learns beside the network, trained along.
     """
     optimizer = optimizer_for(network, training, adapters)
-    every = max(APART, training.steps // REPORTS)
+    every = period(training)
     best = best or Best()
     sums: dict[str, Tensor] = {}
     since = stale = 0
@@ -111,6 +111,11 @@ def train(
             return
         sums, since = {}, 0
         network.train()
+
+
+def period(training: Training) -> int:
+    """Steps from one report to the next."""
+    return max(APART, training.steps // REPORTS)
 
 
 def gradient_shares(weighted: Terms, network: nn.Module) -> dict[str, float]:
@@ -161,22 +166,3 @@ def accuracy(network: nn.Module, split: Split) -> float:
 def share_correct(outputs: Tensor, labels: Tensor) -> float:
     """Share of samples whose highest logit is the label's. outputs (N, C), labels (N,)."""
     return (outputs.argmax(1) == labels).double().mean().item()
-
-
-def epochs(pool: Tensor, batch_size: int, seed: int) -> Iterator[Batch]:
-    """Batches of indices without end: each pass over `pool` (N,) is a new seeded permutation.
-
-    Batches keep their size: one may end a pass and begin the next, so that a pool smaller than
-    a batch still fills it.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    indices = passes = pool[:0]
-    number = 0
-    while True:
-        while len(indices) < batch_size:
-            order = torch.randperm(len(pool), generator=generator)
-            indices = torch.cat([indices, pool[order]])
-            passes = torch.cat([passes, torch.full((len(pool),), number)])
-            number += 1
-        yield Batch(indices[:batch_size], passes[:batch_size])
-        indices, passes = indices[batch_size:], passes[batch_size:]

@@ -5,8 +5,9 @@ A method without terms leaves the cross-entropy alone, whatever the weights.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -119,24 +120,38 @@ def weighed(
     """
     shown: Terms = {HARD: hard}
     weighted: Terms = {}
-    hard_share = 1.0
-    for term, adapter in parts:
-        hard_factor, soft = _weights(term, recipe, done)
-        hard_share *= hard_factor
-        half = halves[0] if term.method.needs.group == "labels" else halves[1]
+    weights = weights_at([term for term, _ in parts], recipe, done)
+    for (term, adapter), weight in zip(parts, weights[1:], strict=True):
+        half = halves[half_of(term)]
         signals = (
             term.signals(half.student, half.indices, side=0),
             term.signals(half.teacher, half.indices, side=1),
         )
-        moved = _at_temperature(term, recipe, done)
+        moved = at_temperature(term, recipe, done)
         for name, value in moved(signals, half.labels, adapter, done).items():
-            name = name if name not in shown else f"{term.method.name} {name}"
+            name = name_in(shown, term, name)
             shown[name] = value
-            weighted[name] = soft * value
+            weighted[name] = weight * value
     if not weighted:  # nothing to weigh the labels against: this is the control itself
         return Losses({HARD: hard}, shown)
-    weight = schedule.at(hard_weight(recipe), recipe.hard_schedule, done) * hard_share
-    return Losses({HARD: weight * hard, **weighted}, shown)
+    return Losses({HARD: weights[0] * hard, **weighted}, shown)
+
+
+def name_in(taken: Collection[str], term: Term, name: str) -> str:
+    """What a term's part is called beside others: with its method where the name is taken."""
+    return name if name not in taken else f"{term.method.name} {name}"
+
+
+def half_of(term: Term) -> int:
+    """On which half of a step's batch a term works: 0 the labelled, 1 what the teacher answers."""
+    return 0 if term.method.needs.group == "labels" else 1
+
+
+def weights_at(terms: Sequence[Term], recipe: Recipe, done: float) -> list[float]:
+    """The labels' weight and then each term's, where a share `done` of the steps is over."""
+    pairs = [_weights(term, recipe, done) for term in terms]
+    hard = schedule.at(hard_weight(recipe), recipe.hard_schedule, done)
+    return [hard * prod(factor for factor, _ in pairs), *(weight for _, weight in pairs)]
 
 
 def _weights(term: Term, recipe: Recipe, done: float) -> tuple[float, float]:
@@ -150,7 +165,8 @@ def _weights(term: Term, recipe: Recipe, done: float) -> tuple[float, float]:
     return hard, weight * soft
 
 
-def _at_temperature(term: Term, recipe: Recipe, done: float) -> Term:
+def at_temperature(term: Term, recipe: Recipe, done: float) -> Term:
+    """The term at the temperature of this moment."""
     if not term.method.takes_temperature or recipe.temperature_schedule.how == "constant":
         return term
     now = schedule.at(recipe.temperature, recipe.temperature_schedule, done)

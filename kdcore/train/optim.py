@@ -6,9 +6,14 @@ import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from kdcore.recipe import Training
+
+MOMENTUM = 0.9
+BETAS = (0.9, 0.999)
+EPSILON = 1e-8
+"""Of Adam and AdamW; torch's defaults, and their papers'."""
 
 
 def optimizer_for(
@@ -28,7 +33,7 @@ def optimizer_for(
         case "adamw":
             return torch.optim.AdamW(weights, **common)
         case "sgd":
-            return torch.optim.SGD(weights, momentum=0.9, nesterov=True, **common)
+            return torch.optim.SGD(weights, momentum=MOMENTUM, nesterov=True, **common)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, training: Training, step: int) -> None:
@@ -56,3 +61,59 @@ def learning_rate(training: Training, step: int) -> float:
             return rate * 0.1 ** ((done >= 0.5) + (done >= 0.75))
         case _:
             return rate
+
+
+class FlatOptimizer:
+    """The same optimizers over one flat tensor of weights, which parts may share at own rates.
+
+    rate, decay: a number, or one for each weight (P,). Written out, as torch's own take one rate
+    for a tensor, and more time for their bookkeeping than small networks take for their step.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        values: Tensor,
+        slopes: Tensor,
+        rate: float | Tensor,
+        decay: float | Tensor,
+    ) -> None:
+        self.kind, self.values, self.slopes, self.rate, self.decay = (
+            *(kind, values, slopes),
+            *(rate, decay),
+        )
+        self.decays = isinstance(decay, Tensor) or decay != 0
+        self.momentum = torch.zeros_like(values)
+        self.squares = torch.zeros_like(values) if kind != "sgd" else self.momentum
+        self.steps = 0
+
+    def step(self, factor: float) -> None:
+        """One step, at this factor of the rates."""
+        self.steps += 1
+        if self.decays and self.kind == "adamw":
+            self.values.mul_(1 - factor * self.rate * self.decay)
+        elif self.decays:
+            self.slopes.add_(self.decay * self.values)
+        if self.kind == "sgd":
+            self.momentum.mul_(MOMENTUM).add_(self.slopes)
+            self._move(self.slopes.add_(self.momentum, alpha=MOMENTUM), factor)
+        else:
+            self._adam(factor)
+
+    def _adam(self, factor: float) -> None:
+        """Kingma and Ba, 2014, arXiv:1412.6980, in the order of its section 2's last lines."""
+        first, second = 1 - BETAS[0] ** self.steps, math.sqrt(1 - BETAS[1] ** self.steps)
+        self.momentum.lerp_(self.slopes, 1 - BETAS[0])
+        self.squares.mul_(BETAS[1]).addcmul_(self.slopes, self.slopes, value=1 - BETAS[1])
+        spread = self.squares.sqrt().add_(EPSILON * second)
+        if isinstance(self.rate, Tensor):
+            self._move(self.momentum / spread, factor * second / first)
+        else:
+            size = factor * self.rate * second / first
+            self.values.addcdiv_(self.momentum, spread, value=-size)
+
+    def _move(self, direction: Tensor, factor: float) -> None:
+        if isinstance(self.rate, Tensor):
+            self.values.addcmul_(direction, self.rate, value=-factor)
+        else:
+            self.values.sub_(direction, alpha=factor * self.rate)

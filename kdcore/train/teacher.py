@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -18,9 +19,26 @@ Answers = Callable[[Tensor, Tensor], Outputs]
 (B, C) and the features asked for, without gradient."""
 
 PART = 256
+_LOGITS = ""
 
 FEATURE_BYTES = 256_000_000
 """Up to here, a teacher's features are kept for all samples; beyond, it runs for every batch."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Answers that were asked for before, by sample; called as Answers are.
+
+    logits (N, C) and features (N, ...) of all samples in a pool, nan where nobody asked.
+    """
+
+    logits: Tensor
+    features: dict[str, Tensor]
+
+    def __call__(self, indices: Tensor, _inputs: Tensor) -> Outputs:
+        """Of these samples (B,)."""
+        features = {path: kept[indices] for path, kept in self.features.items()}
+        return Outputs(self.logits[indices], features)
 
 
 def cached(
@@ -29,7 +47,7 @@ def cached(
     wanted: Tensor,
     watched: Sequence[str] = (),
     vectors: Collection[str] = (),
-) -> Generator[float, None, Answers]:
+) -> Generator[float, None, Kept]:
     """One pass over the wanted samples of the pool (M,); later calls only look up.
 
     Yields the share done, in [0, 1], and returns the answers.
@@ -53,12 +71,7 @@ def cached(
             tables[name][part] = value
         done += len(part)
         yield done / len(wanted)
-    features = [path for path in tables if path != _LOGITS]
-
-    def look_up(indices: Tensor, _inputs: Tensor) -> Outputs:
-        return Outputs(tables[_LOGITS][indices], {path: tables[path][indices] for path in features})
-
-    return look_up
+    return Kept(tables.pop(_LOGITS), tables)
 
 
 def fits_in_memory(shapes: Sequence[tuple[int, ...]], count: int) -> bool:
@@ -69,9 +82,6 @@ def fits_in_memory(shapes: Sequence[tuple[int, ...]], count: int) -> bool:
 def rerun(teacher: nn.Module, watched: Sequence[str] = ()) -> Answers:
     """A pass for every batch, over the very view that the student sees."""
     return lambda _indices, inputs: _outputs(teacher, inputs, watched)
-
-
-_LOGITS = ""
 
 
 def _outputs(teacher: nn.Module, inputs: Tensor, watched: Sequence[str]) -> Outputs:
