@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from kdcore.errors import DivergedError
 from kdcore.recipe import Augmentation, ModelChoice, Recipe, Training, content_hash
-from kdcore.result import ARMS, STUDENTS, ArmName, Event, Phase, Progress
+from kdcore.result import ARMS, STUDENTS, ArmName, Event, Phase, Precision, Progress
 from kdcore.seeds import derive
 from kdcore.setting import Setting, make_visible
 from kdcore.shelf import Shelf
@@ -24,6 +24,7 @@ from kdcore.train.ensemble import Ensemble
 from kdcore.train.lesson import Lesson, Pupil, Source, Teaching
 from kdcore.train.loop import accuracy
 from kdcore.train.order import at_once, orders_of, take
+from kdcore.train.precision import best_precision
 from kdcore.train.teacher import cached, fits_in_memory, rerun
 from kdcore.train.terms import paths, pooled, terms_of
 from kdcore.train.together import rounds
@@ -44,6 +45,10 @@ PROGRESS_SECONDS = 0.2
 """Between two signs of progress where steps are slow: as soon as that, a run can be stopped."""
 
 
+_tried: dict[tuple[str, tuple[int, ...]], Precision] = {}
+"""By model and input: of all runs in this process, so that they are computed alike."""
+
+
 @dataclass(kw_only=True)
 class Member(Pupil):
     """A pupil of one arm and seed; arm: None of an assistant or co-teacher, never drawn."""
@@ -57,7 +62,8 @@ class Classroom:
 
     members: each arm's networks, in the order of the seeds; assistants: each link's; splits: the
     normalised validation and test samples; reused: whether every teacher came from the shelf;
-    compared: what `Result.compared` tells. Raises RecipeError on what cannot be run.
+    compared, precision: what `Result` tells under these names. Raises RecipeError on what cannot
+    be run.
     """
 
     def __init__(self, recipe: Recipe, shelf: Shelf) -> None:
@@ -73,6 +79,7 @@ class Classroom:
         self.members: dict[ArmName, list[Member]] = {arm: [] for arm in ARMS}
         self.assistants: list[list[Member]] = [[] for _ in recipe.scheme.assistants]
         self.compared: list[tuple[str, str, str]] = []
+        self.precision: Precision = "float32"
 
     # the teacher
 
@@ -114,6 +121,7 @@ class Classroom:
         member.lesson = Lesson(
             *(views, self.setting.data.train.labels, (self.setting.teacher_samples(seed),), seed),
             *(recipe.teacher_training, self.splits["validation"]),
+            precision=self._precision(choice, recipe.teacher_training),
         )
         yield from self._advance([member], recipe.teacher_training, "teacher", *part)
         held = accuracy(member.network, self.splits["validation"])
@@ -158,11 +166,13 @@ class Classroom:
     def train_students(self) -> Iterator[Event | Progress]:
         """Train each seed's control and distilled student, and first whoever stands between."""
         plain = self.setting.views(Augmentation(), seed=0)
+        self.precision = self._precision(self.recipe.student, self.recipe.training)
         sources = yield from self._sources(plain)
         for seed, source in zip(self.recipe.seeds, sources, strict=True):
             for arm in STUDENTS:
                 network = self.setting.build(self.recipe.student, seed)
-                lesson = self._lesson(seed, None if arm == "control" else source, plain)
+                taught = None if arm == "control" else source
+                lesson = self._lesson(self.recipe.student, seed, taught, plain)
                 member = Member(arm=arm, seed=seed, network=network, lesson=lesson)
                 self.members[arm].append(member)
         # all students a report at a time: control and distilled are drawn side by side, and a
@@ -208,7 +218,7 @@ class Classroom:
             part = (number * len(choices) + position, len(choices) * len(self.recipe.seeds))
             source = yield from self._source(teacher, choice, plain, (seed,), part)
             network = self.setting.build(choice, derive(seed, f"assistant {position}"))
-            lesson = self._lesson(seed, source, plain)
+            lesson = self._lesson(choice, seed, source, plain)
             member = Member(arm=None, seed=seed, network=network, lesson=lesson)
             yield from self._advance([member], self.recipe.training, "assistants", *part)
             self.assistants[position].append(member)
@@ -265,7 +275,19 @@ class Classroom:
         labelled, transfer = self.setting.transfer_set(seed)
         return (labelled, transfer) if len(transfer) > len(labelled) else (labelled,)
 
-    def _lesson(self, seed: int, source: Source | None, plain: Views) -> Lesson:
+    def _precision(self, choice: ModelChoice, training: Training) -> Precision:
+        """What a model's training steps are computed in."""
+        if training.precision != "auto":
+            return training.precision
+        shape = self.setting.data.input_shape
+        key = (choice.model_dump_json(), shape)
+        if key not in _tried:
+            _tried[key] = best_precision(self.setting.build(choice, seed=0), shape)
+        return _tried[key]
+
+    def _lesson(
+        self, choice: ModelChoice, seed: int, source: Source | None, plain: Views
+    ) -> Lesson:
         """What a student of that seed learns from: a source, or the labels alone."""
         training, views = self.recipe.training, plain
         if training.augmentation.on:
@@ -280,7 +302,7 @@ class Classroom:
             teaching = Teaching(source, self.recipe, visible, adapters)
         return Lesson(
             *(views, self.setting.student_labels(seed), samples if source else samples[:1], seed),
-            *(training, self.splits["validation"], teaching),
+            *(training, self.splits["validation"], teaching, self._precision(choice, training)),
         )
 
     def _advance(
@@ -344,4 +366,9 @@ def check_finite(member: Member, numbers: Iterable[float]) -> None:
 def _pack(member: Member) -> bytes:
     last = {f"last.{k}": v for k, v in member.network.state_dict().items()}
     best = {f"best.{k}": v for k, v in (member.best.weights or {}).items()}
-    return safetensors.torch.save({**last, **best})
+    return packed({**last, **best})
+
+
+def packed(weights: Mapping[str, Tensor]) -> bytes:
+    """Weights as a safetensors file, in the order that everybody else expects."""
+    return safetensors.torch.save({k: v.contiguous() for k, v in weights.items()})

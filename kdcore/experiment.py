@@ -18,12 +18,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import onnxruntime
-import safetensors.torch
 import torch
 from torch import Tensor, nn
 
 from kdcore import tasks
-from kdcore.classroom import Classroom, Member, check_finite, telling
+from kdcore.classroom import Classroom, Member, check_finite, packed, telling
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import timing
 from kdcore.measure.size import macs, parameters
@@ -169,7 +168,7 @@ class _Experiment:
             best_on_validation=tuple(share_correct(best, labels) for _, best in pairs),
             parameters=_parameters(network),
             macs=macs(network, self.setting.data.input_shape) if counted else None,
-            adapter_parameters=parameters(members[0].adapters or nn.Module()),
+            adapter_parameters=parameters(members[0].adapters),
         )
 
     def _verdict(self, outputs: dict[ArmName, Pairs], chain: list[Arm]) -> Result:
@@ -187,6 +186,7 @@ class _Experiment:
             machine=_machine(),
             chain=tuple(chain),
             compared=tuple(self.room.compared),
+            precision=self.room.precision,
         )
 
     def _on_left_out(self, outputs: list[Tensor]) -> tuple[float, ...]:
@@ -221,7 +221,7 @@ class _Experiment:
         for number, (arm, network) in enumerate(networks.items(), 1):
             files[arm] = self._file(network)
             if not isinstance(network, OnnxTeacher):  # that one is kept already, as it came
-                weights = safetensors.torch.save(network.state_dict())
+                weights = packed(network.state_dict())
                 artifacts[f"{arm}.onnx"] = self.shelf.put(files[arm], "onnx")
                 artifacts[f"{arm}.safetensors"] = self.shelf.put(weights, "safetensors")
             yield Progress("measuring", number / (2 * len(ARMS)), None)

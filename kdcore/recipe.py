@@ -22,7 +22,7 @@ from kdcore.knobs import Range
 from kdcore.validation import sentence
 
 PROTOCOL = 1
-"""Raised when the same recipe would give other numbers than before; part of every content hash."""
+"""Part of every content hash; raised when a recipe would give other numbers by more than rounding."""
 
 FEWEST_SEEDS_FOR_A_VERDICT = 3
 
@@ -161,7 +161,12 @@ class Augmentation(_Part):
 
 
 class Training(_Part):
-    """How long and how fast one network is trained."""
+    """How long and how fast one network is trained.
+
+    precision: what its training steps compute in. "auto" is bfloat16 where the processor has it
+    and a short trial of this network says that it is faster, so that another machine may give
+    other numbers; name one where it must not. All models are judged in float32.
+    """
 
     steps: Annotated[
         Whole,
@@ -194,6 +199,7 @@ class Training(_Part):
         Field(ge=0),
         Range(0, 20, 1, "Stop after so many of 40 reports without a better validation; 0: never."),
     ] = 0
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     augmentation: Augmentation = Augmentation()
 
 

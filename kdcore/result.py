@@ -16,6 +16,8 @@ ArmName = Literal["teacher", "control", "distilled"]
 ARMS: tuple[ArmName, ...] = ("teacher", "control", "distilled")
 STUDENTS: tuple[ArmName, ...] = ("control", "distilled")
 
+Precision = Literal["float32", "bfloat16"]
+
 Phase = Literal["data", "teacher", "assistants", "students", "measuring"]
 
 SHARE = "share of gradient: "
@@ -86,7 +88,8 @@ class Result:
 
     chain: the assistants between teacher and student; compared: for each pair of layers that a
     method compared, its name, the student's layer and the teacher's, by dotted path; artifacts:
-    from a role ("logits", "teacher.onnx") to a file name.
+    from a role ("logits", "teacher.onnx") to a file name; precision: what the students' training
+    steps were computed in.
     """
 
     recipe: Recipe
@@ -99,6 +102,7 @@ class Result:
     artifacts: Mapping[str, str] = field(default_factory=dict)
     chain: tuple[Arm, ...] = ()
     compared: tuple[tuple[str, str, str], ...] = ()
+    precision: Precision = "float32"
 
     @property
     def measured(self) -> bool:

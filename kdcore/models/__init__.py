@@ -43,12 +43,14 @@ class Architecture:
     ) -> nn.Module:
         """A fresh network from (N, *input_shape) to logits (N, classes), weights from the seed.
 
-        Raises RecipeError on options the architecture does not take.
+        Convolutions have a pixel's channels side by side in memory, which is faster for all of
+        them. Raises RecipeError on options the architecture does not take.
         """
         settled = settle(f"architecture {self.name!r}", self.knobs, options)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return self.function(input_shape, classes, **settled)
+            network = self.function(input_shape, classes, **settled)
+        return network.to(memory_format=torch.channels_last)
 
 
 _architectures: Registry[Architecture] = Registry("architecture")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 
 from kdcore.recipe import Recipe, Training
+from kdcore.result import Precision
 from kdcore.seeds import derive
 from kdcore.tasks import Split
 from kdcore.train.loop import Best, Loss, Report, train
@@ -47,7 +48,7 @@ class Lesson:
 
     labels: (N,) int64, of the whole pool that `views` shows; samples: indices of the labelled
     ones, and where the teacher answers for more, of those too; seed: of their orders, and of what
-    the layers draw by themselves.
+    the layers draw by themselves; precision: of the network's own passes in training.
     """
 
     views: Views
@@ -57,6 +58,7 @@ class Lesson:
     training: Training
     validation: Split
     teaching: Teaching | None = None
+    precision: Precision = "float32"
 
     def orders(self) -> list[Order]:
         """The samples as they are drawn, from the first step on."""
@@ -65,7 +67,7 @@ class Lesson:
     def loss(self) -> Loss:
         """What is minimised."""
         if self.teaching is None:
-            return hard_loss(self.views, self.labels, self.training)
+            return hard_loss(self.views, self.labels, self.training, self.precision)
         source, recipe, visible = (
             self.teaching.source,
             self.teaching.recipe,
@@ -75,7 +77,7 @@ class Lesson:
             return mutual_loss(self.views, self.labels, visible, source.peers, source.terms, recipe)
         return distillation_loss(
             *(self.views, self.labels, visible, source.answers, source.terms, recipe),
-            list(self.teaching.adapters),
+            *(list(self.teaching.adapters), self.precision),
         )
 
 

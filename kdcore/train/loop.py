@@ -18,6 +18,7 @@ from kdcore.recipe import Training
 from kdcore.result import SHARE
 from kdcore.tasks import Split
 from kdcore.train.optim import optimizer_for, set_learning_rate
+from kdcore.train.precision import answer
 from kdcore.train.views import Batch
 
 REPORTS = 40
@@ -155,7 +156,7 @@ def logits(network: nn.Module, inputs: Tensor, batch_size: int = 256) -> Tensor:
     batch_size: of a large network, the feature maps of 1,024 pictures would fill a laptop's memory.
     """
     network.eval()
-    return torch.cat([network(part) for part in inputs.split(batch_size)])
+    return torch.cat([answer(network, part) for part in inputs.split(batch_size)])
 
 
 def accuracy(network: nn.Module, split: Split) -> float:

@@ -17,7 +17,9 @@ from torch.nn import functional as F
 from kdcore import schedule
 from kdcore.methods import UNLABELLED, Terms
 from kdcore.recipe import Recipe, Training
+from kdcore.result import Precision
 from kdcore.train.loop import Loss, Losses
+from kdcore.train.precision import answer
 from kdcore.train.teacher import Answers
 from kdcore.train.terms import Outputs, Term, hard_weight, observed, paths
 from kdcore.train.views import Batch, View, Views
@@ -26,15 +28,19 @@ HARD = "hard"
 """The name of the labels' own term."""
 
 
-def hard_loss(views: Views, labels: Tensor, training: Training) -> Loss:
+def hard_loss(
+    views: Views, labels: Tensor, training: Training, precision: Precision = "float32"
+) -> Loss:
     """Mean cross-entropy with the labels, on raw logits: the teacher's and the control's loss.
 
-    labels: (N,) int64, of all samples in the pool that `views` shows.
+    labels: (N,) int64, of all samples in the pool that `views` shows; precision: of the network's
+    own pass.
     """
 
     def loss(network: nn.Module, batch: Batch, done: float) -> Losses:
         view = views(batch, training.batch_size)
-        hard = cross_entropy(network(view.inputs), labels[batch.indices], view, training)
+        logits = answer(network, view.inputs, precision)
+        hard = cross_entropy(logits, labels[batch.indices], view, training)
         return Losses({HARD: hard}, {HARD: hard})
 
     return loss
@@ -59,12 +65,14 @@ def distillation_loss(
     terms: Sequence[Term],
     recipe: Recipe,
     adapters: Sequence[nn.Module] | None = None,
+    precision: Precision = "float32",
 ) -> Loss:
     """Cross-entropy on the labelled half of the step's batch, the methods' terms on the other.
 
     The batch is (labelled, transfer), one after the other, so that the labelled half is the very
     one the control sees; or, where both are the same, it alone. labels: (N,) int64; labelled:
-    (N,) bool, the samples whose label the student may see; adapters: one for each term.
+    (N,) bool, the samples whose label the student may see; adapters: one for each term; precision:
+    of the student's own pass.
     """
     training = recipe.training
     size = training.batch_size
@@ -74,7 +82,7 @@ def distillation_loss(
 
     def loss(network: nn.Module, batch: Batch, done: float) -> Losses:
         view = views(batch, size)
-        outputs = observed(network, view.inputs, watched)
+        outputs = observed(network, view.inputs, watched, precision)
         hard = cross_entropy(outputs.logits[:size], labels[batch.indices[:size]], view, training)
         transfer = batch.indices[-size:]
         seen = larger_label(visible, batch.indices, view)

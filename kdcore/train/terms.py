@@ -15,6 +15,8 @@ from kdcore.methods import Method, Shapes, Signals, Terms
 from kdcore.models.features import tapped
 from kdcore.models.layers import Layered, as_vector, check_paths, pairs_of, vector_shape
 from kdcore.recipe import ExtraTerm, MethodChoice, Recipe
+from kdcore.result import Precision
+from kdcore.train.precision import answer
 
 
 class Outputs(NamedTuple):
@@ -108,12 +110,18 @@ def pooled(terms: Sequence[Term]) -> frozenset[str]:
     return frozenset(paths(terms, side=1)) - whole
 
 
-def observed(network: nn.Module, inputs: Tensor, watched: Sequence[str]) -> Outputs:
-    """One forward pass, and the features of the layers watched."""
+def observed(
+    network: nn.Module,
+    inputs: Tensor,
+    watched: Sequence[str],
+    precision: Precision = "float32",
+) -> Outputs:
+    """One forward pass, and the features of the layers watched, all in float32."""
     if not watched:
-        return Outputs(network(inputs), {})
+        return Outputs(answer(network, inputs, precision), {})
     with tapped(network, watched) as features:
-        return Outputs(network(inputs), features)
+        outputs = answer(network, inputs, precision)
+    return Outputs(outputs, {path: value.float() for path, value in features.items()})
 
 
 def _weight(recipe: Recipe, choice: MethodChoice, method: Method) -> float:

@@ -60,7 +60,7 @@ def _alone(place: int, pupil: Pupil) -> Iterator[Told]:
 def kind_of(pupil: Pupil) -> Hashable | None:
     """What pupils must share to be trained together; None for one who is trained alone."""
     lesson, layers = pupil.lesson, linears(pupil.network)
-    if lesson is None or layers is None or lesson.views.how.on:
+    if lesson is None or layers is None or lesson.views.how.on or lesson.precision != "float32":
         return None
     terms = terms_of(lesson)
     if any(term.method.closed is None for term in terms):

@@ -223,6 +223,11 @@ def _arms(result: Result) -> None:
             for name, ours, theirs in result.compared
         )
         st.caption(f"Layers compared, the student's first. {pairs}.")
+    if result.precision != "float32":
+        st.caption(
+            f"Both students' training steps were computed in {result.precision}, which was faster "
+            "here or asked for; all models are judged in float32."
+        )
     beside = result.arms["distilled"].adapter_parameters
     if beside:
         st.caption(

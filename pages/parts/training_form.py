@@ -10,6 +10,15 @@ from pages.parts.widgets import ladder, slider, words
 LEARNING_RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
 BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512)
 DECAYS = (0.0, 1e-5, 1e-4, 5e-4, 1e-3, 1e-2, 1e-1)
+PRECISIONS = {
+    "auto": "whichever is faster here",
+    "float32": "float32",
+    "bfloat16": "bfloat16",
+}
+PRECISION = (
+    "What training steps compute in. bfloat16 keeps fewer digits, and is faster on processors that "
+    "have it; a short trial finds out. All models are judged in float32."
+)
 OPTIMIZERS = {"adam": "Adam", "adamw": "AdamW", "sgd": "SGD, Nesterov"}
 
 
@@ -40,6 +49,7 @@ def _training(role: str, kind: str) -> None:
         ladder("Weight decay", DECAYS, f"{role}.weight_decay", _help("weight_decay"))
         slider("Patience", f"{role}.patience", bounds(Training, "patience"))
     if kind == "image":
+        _named("Precision", f"{role}.precision", PRECISIONS, PRECISION)
         _augmentation(role)
 
 
@@ -71,9 +81,15 @@ def _teachers() -> None:
     )
 
 
-def _named(label: str, name: str, titles: dict[str, str]) -> None:
-    key = f"form.{name}"
-    st.selectbox(label, list(titles), key=key, format_func=titles.get, persist_state="session")
+def _named(label: str, name: str, titles: dict[str, str], help: str | None = None) -> None:
+    st.selectbox(
+        label,
+        list(titles),
+        key=f"form.{name}",
+        format_func=titles.get,
+        help=help,
+        persist_state="session",
+    )
 
 
 def _help(field: str) -> str:
