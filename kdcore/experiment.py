@@ -43,6 +43,7 @@ from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
 from kdcore.tasks.download import fetch
 from kdcore.train.loop import logits, share_correct
+from kdcore.train.trace import traced
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
 
 R = TypeVar("R")
@@ -92,7 +93,13 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     try:
         yield from _fetched(recipe)
         with closing(_Experiment(recipe, shelf)) as experiment:
-            yield from experiment.steps()
+            settings = Settings.from_environment()
+            if settings.trace:
+                name = f"{recipe.id}-{time.strftime('%Y%m%d-%H%M%S')}.json.gz"
+                path = settings.ready_home() / "traces" / name
+                yield from traced(experiment.steps(), path)
+            else:
+                yield from experiment.steps()
     finally:
         torch.set_num_threads(threads)
 

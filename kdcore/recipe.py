@@ -22,7 +22,8 @@ from kdcore.knobs import Range
 from kdcore.validation import sentence
 
 PROTOCOL = 1
-"""Part of every content hash; raised when a recipe would give other numbers by more than rounding."""
+"""Part of every content hash; raised when a recipe would give numbers that differ by more than
+rounding."""
 
 FEWEST_SEEDS_FOR_A_VERDICT = 3
 

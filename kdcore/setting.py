@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -258,7 +259,14 @@ class Setting:
 
     def views(self, how: Augmentation, seed: int) -> Views:
         """The whole pool, the task's training samples first, as a network of that seed sees it."""
+        if not how.on:
+            return self._plain
         return Views(self.data, self.pool, how, derive(seed, "views"))
+
+    @cached_property
+    def _plain(self) -> Views:
+        """Of all seeds, as nothing is drawn."""
+        return Views(self.data, self.pool)
 
     def teacher_samples(self, seed: int) -> Tensor:
         """Indices of the samples that a teacher learns from: for a student's seed, the very

@@ -1,4 +1,4 @@
-"""Where things are kept: four environment variables, each with a default that just works."""
+"""Where things are kept: environment variables, each with a default that just works."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from kdcore.errors import HomeError
 
 @dataclass(frozen=True)
 class Settings:
-    """home: database and artifacts; data: data sets; scheduler: a Dask cluster's address.
+    """home: database and artifacts; data: data sets; scheduler: a Dask cluster's address; trace:
+    whether each run leaves a profile of itself.
 
-    From KDCORE_HOME, KDCORE_DATA, KDCORE_DATABASE_URL and KDCORE_SCHEDULER.
+    From KDCORE_HOME, KDCORE_DATA, KDCORE_DATABASE_URL, KDCORE_SCHEDULER and KDCORE_TRACE.
     """
 
     home: Path
     data: Path
     database_url: str
     scheduler: str | None = None
+    trace: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -37,6 +39,7 @@ class Settings:
             database_url=environment.get("KDCORE_DATABASE_URL")
             or f"sqlite:///{folder / 'kdcore.db'}",
             scheduler=_address(environment.get("KDCORE_SCHEDULER", "")) or None,
+            trace=environment.get("KDCORE_TRACE", "") not in ("", "0"),
         )
 
     def environment(self) -> dict[str, str]:
@@ -46,6 +49,7 @@ class Settings:
             "KDCORE_DATA": str(self.data),
             "KDCORE_DATABASE_URL": self.database_url,
             "KDCORE_SCHEDULER": self.scheduler or "",
+            "KDCORE_TRACE": "1" if self.trace else "",
         }
 
     def ready_home(self) -> Path:

@@ -27,7 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes what the user keeps."""
     folder = tmp_path / "home"
     monkeypatch.setenv("KDCORE_HOME", str(folder))
-    for variable in ("KDCORE_DATABASE_URL", "KDCORE_SCHEDULER"):
+    for variable in ("KDCORE_DATABASE_URL", "KDCORE_SCHEDULER", "KDCORE_TRACE"):
         monkeypatch.delenv(variable, raising=False)
     return folder
 

@@ -27,9 +27,10 @@ def test_each_variable_sets_its_own_part():
         "KDCORE_DATA": "/data",
         "KDCORE_DATABASE_URL": "postgresql://db/kd",
         "KDCORE_SCHEDULER": "tcp://10.0.0.1:8786",
+        "KDCORE_TRACE": "1",
     }
     assert Settings.from_environment(variables) == Settings(
-        Path("/srv/kd"), Path("/data"), "postgresql://db/kd", "tcp://10.0.0.1:8786"
+        Path("/srv/kd"), Path("/data"), "postgresql://db/kd", "tcp://10.0.0.1:8786", True
     )
 
 
@@ -58,7 +59,9 @@ def test_the_process_environment_is_read_anew_each_time(monkeypatch):
 
 @pytest.mark.parametrize("scheduler", [None, "tcp://10.0.0.1:8786"])
 def test_settings_travel_to_another_process_whole(scheduler):
-    settings = Settings(Path("/srv/kd"), Path("/data"), "sqlite:////srv/kd.db", scheduler)
+    settings = Settings(
+        *(Path("/srv/kd"), Path("/data"), "sqlite:////srv/kd.db", scheduler, scheduler is None)
+    )
     assert Settings.from_environment(settings.environment()) == settings
 
 
