@@ -43,6 +43,7 @@ from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
 from kdcore.tasks.download import fetch
 from kdcore.train.loop import logits, share_correct
+from kdcore.train.memory import keep_freed
 from kdcore.train.trace import traced
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
 
@@ -88,6 +89,7 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     generator stops the run. One thread is used throughout, so that the same recipe gives the same
     numbers here and in a worker.
     """
+    keep_freed()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
