@@ -10,7 +10,6 @@ import psutil
 import pytest
 from distributed.scheduler import KilledWorker
 
-import kdcore
 from kdcore.errors import RecipeError, RunError
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.result import ARMS
@@ -19,6 +18,7 @@ from kdcore.runs.cluster import answers
 from kdcore.runs.runner import Runner
 from kdcore.settings import Settings
 from tests.processes import ROOT, cluster_pid, eventually, kill_cluster
+from tests.test_experiment import verdict_of
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def begun(run_it, run, attempt=1):
 def test_a_run_gives_the_same_numbers_in_the_cluster_as_here(run_it, quick, shelf):
     run = run_it.submit(quick, "mine")
     assert eventually(lambda: state(run_it, run) == "done")
-    there, here = run_it.store.get(run.id).result, kdcore.run(quick, shelf=shelf)
+    there, here = run_it.store.get(run.id).result, verdict_of(quick, shelf)
     for arm in ARMS:
         assert there.arms[arm].accuracy == here.arms[arm].accuracy
 
