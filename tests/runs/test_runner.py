@@ -18,6 +18,7 @@ from kdcore.runs.cluster import answers
 from kdcore.runs.runner import Runner
 from kdcore.settings import Settings
 from tests.processes import ROOT, cluster_pid, eventually, kill_cluster
+from tests.runs.test_store import ended
 from tests.test_experiment import verdict_of
 
 
@@ -181,9 +182,8 @@ def test_a_cluster_of_older_code_is_asked_for_its_runs(run_it, scheduler, quick,
 
 
 def test_a_file_is_kept_that_a_run_under_way_may_need_as_well(run_it, quick):
-    run = run_it.submit(quick.model_copy(update={"seeds": (4, 5, 6)}), "mine")
-    assert eventually(lambda: state(run_it, run) == "done")
-    logits = run_it.store.get(run.id).result.artifacts["logits"]
+    logits = run_it.shelf.put(b"of one run", "npz")
+    run = ended(run_it.store, logits=logits)
     waiting = run_it.store.submit(quick, "waiting", "another-machine tcp://127.0.0.1:8786")
     run_it.delete(run.id)
     assert (run_it.shelf.folder / logits).exists()
@@ -191,8 +191,7 @@ def test_a_file_is_kept_that_a_run_under_way_may_need_as_well(run_it, quick):
 
 
 def test_deleting_a_run_deletes_the_files_that_only_it_needed(run_it, quick):
-    other = quick.model_copy(update={"seeds": (7, 8, 9)})
-    run = run_it.submit(other, "mine")
+    run = run_it.submit(quick.model_copy(update={"seeds": (7, 8, 9)}), "mine")
     assert eventually(lambda: state(run_it, run) == "done")
     logits = run_it.store.get(run.id).result.artifacts["logits"]
     assert (run_it.shelf.folder / logits).exists()
