@@ -9,7 +9,10 @@ import pytest
 TOGETHER = ("browser", "pages")
 """Folders whose files share what is slow to make: an app and a browser, runs that were run."""
 
-LONG = ("browser", "pages")
+LONG = (
+    *("browser", "pages", "test_experiment", "test_models", "test_runner", "test_own_runs"),
+    *("test_cli", "test_schemes", "test_worker", "test_zoo", "test_own_network", "test_readme"),
+)
 """Longest first: one that began last would be waited for alone."""
 
 
