@@ -9,17 +9,21 @@ import pytest
 
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.shelf import Shelf
+from tests.groups import turn
 
 # before torch is imported: threads of two test processes wait for each other's cores
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files stay together, and all browser tests in one process: two browsers would fight."""
-    for item in items:
-        folder = item.path.parent.name
-        group = folder if folder == "browser" else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: turn(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    from tests.groups import scheduler
+
+    return scheduler(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -10,13 +10,13 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-import kdcore
 from kdcore import experiment, methods
 from kdcore.cli import main
 from kdcore.errors import HomeError
 from kdcore.recipe import Recipe
 from kdcore.result import SHARE, Progress, Result
 from kdcore.shelf import Shelf
+from tests.test_experiment import verdict_of
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,10 +63,10 @@ def test_a_run_prints_its_result_as_the_only_thing_on_stdout(shell):
     assert done.stderr.split() == ["teacher", "students", "measuring"]
 
 
-def test_the_shell_and_python_give_the_same_numbers(shell, quick):
+def test_the_shell_and_python_give_the_same_numbers(shell, quick, shelf):
     done, _ = shell
     arms = json.loads(done.stdout)["arms"]
-    for name, arm in kdcore.run(quick).arms.items():
+    for name, arm in verdict_of(quick, shelf).arms.items():
         for numbers in ("accuracy", "best_on_validation"):
             assert arms[name][numbers] == list(getattr(arm, numbers))
 

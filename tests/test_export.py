@@ -75,6 +75,10 @@ def test_a_network_is_exported_as_it_answers_in_eval_mode():
     )
 
 
+def test_one_export_after_another_gives_the_same_file(exported):
+    assert to_onnx(MLP, (1, 8, 8)) == exported
+
+
 def test_exporting_prints_nothing_and_leaves_the_exporters_log_level_alone(chatter, capfd):
     to_onnx(nn.Sequential(nn.Flatten(), nn.Linear(64, 2)), (1, 8, 8))
     assert chatter.level == logging.INFO

@@ -57,13 +57,13 @@ def passes(name, shape, classes):
     """What the tests of one claim look at: one step back through the network, and its answers."""
     network, inputs = models.get(name).build(shape, classes, {}, seed=0), batch(shape)
     trained = network.train()(inputs)
-    F.cross_entropy(trained, torch.tensor([0, 1, 0, 1])).backward()
+    F.cross_entropy(trained, torch.arange(len(inputs)) % 2).backward()
     network.eval()
     with torch.no_grad():
         return Passes(network, trained.detach(), network(inputs), network(inputs[:1]))
 
 
-def batch(shape, size=4):
+def batch(shape, size=2):
     return torch.randn(size, *shape, generator=torch.Generator().manual_seed(0))
 
 
@@ -74,7 +74,7 @@ def same_weights(one, other):
 
 def assert_one_finite_logit_a_class(found, classes):
     for logits in (found.trained, found.evaluated):
-        assert logits.shape == (4, classes)
+        assert logits.shape == (2, classes)
         assert logits.isfinite().all()
 
 
@@ -133,7 +133,7 @@ class TestEach:
 
     def test_pictures_need_not_be_square(self, name):
         network = models.get(name).build((3, 8, 12), 2, SHALLOW.get(name, {}), 0)
-        assert network.eval()(batch((3, 8, 12))).shape == (4, 2)
+        assert network.eval()(batch((3, 8, 12))).shape == (2, 2)
 
 
 def with_statistics(network, shape):
@@ -248,7 +248,7 @@ def test_a_picture_is_halved_until_one_pixel_is_left():
 def test_vggs_last_stage_works_on_this_many_pixels_a_side(side, last):
     network = models.get("vgg").build((1, side, side), 10, {}, 0).eval()
     stages = nn.Sequential(*list(network.children())[:-3])
-    assert stages(batch((1, side, side))).shape == (4, 512, last, last)
+    assert stages(batch((1, side, side))).shape == (2, 512, last, last)
 
 
 # multilayer perceptrons: (in + 1) · out numbers a layer

@@ -8,7 +8,7 @@ from torch import nn
 
 from kdcore import schedule
 from kdcore.errors import RecipeError
-from kdcore.experiment import run, steps
+from kdcore.experiment import run
 from kdcore.methods import Method, get
 from kdcore.recipe import Recipe, Schedule, Training
 from kdcore.result import SHARE, STUDENTS, Event, Progress
@@ -407,7 +407,7 @@ def test_features_are_asked_of_the_teacher_once_and_give_the_student_of_a_fresh_
 
 def test_a_run_of_several_terms_tells_of_each_by_name(quick, shelf):
     recipe = changed(quick, extra=[{"name": "fitnet"}, {"name": "dkd"}])
-    last = [e for e in steps(recipe, shelf) if isinstance(e, Event) and e.arm == "distilled"][-1]
+    last = [e for e in told_by(recipe, shelf) if isinstance(e, Event) and e.arm == "distilled"][-1]
     terms = {"hard", "soft", "hint", "target", "other classes"}
     assert set(last.metrics) == {"accuracy", *terms, *(SHARE + term for term in terms)}
 

@@ -20,7 +20,7 @@ from kdcore.settings import Settings
 from tests.processes import ROOT, kill_cluster
 
 SHOTS = ROOT / "test-screenshots"
-FAILED = pytest.StashKey[bool]()
+TABS: list = []
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -118,29 +118,44 @@ def chromium() -> Iterator[object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failed test leaves pictures of all tabs that are open."""
     report = yield
-    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    if report.failed:
+        SHOTS.mkdir(exist_ok=True)
+        for number, tab in enumerate(TABS):
+            with suppress(Exception):  # the failure itself is what has to be told
+                tab.screenshot(path=SHOTS / f"{item.name}-{number}.png")
     return report
 
 
-@pytest.fixture
-def visit(chromium, app: App, request: pytest.FixtureRequest) -> Iterator[Callable[..., object]]:
-    """Open a page of the app in a new tab of a new visitor; a failed test leaves pictures."""
-    contexts = []
+@contextmanager
+def visitors(chromium, app: App) -> Iterator[Callable[..., object]]:
+    """Open a page of the app in a new tab of a new visitor."""
+    before = len(TABS)
 
     def open_tab(path: str = "/"):
-        context = chromium.new_context(viewport={"width": 1440, "height": 900})
-        contexts.append(context)
-        tab = context.new_page()
+        tab = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        TABS.append(tab)
         tab.set_default_timeout(60_000)
         tab.goto(app.url + path)
         tab.get_by_role("heading", level=1).wait_for()
         return tab
 
     yield open_tab
-    for number, context in enumerate(contexts):
-        if request.node.stash[FAILED]:
-            SHOTS.mkdir(exist_ok=True)
-            for tab in context.pages:
-                tab.screenshot(path=SHOTS / f"{request.node.name}-{number}.png")
-        context.close()
+    for tab in TABS[before:]:
+        tab.context.close()
+    del TABS[before:]
+
+
+@pytest.fixture
+def visit(chromium, app: App) -> Iterator[Callable[..., object]]:
+    """Tabs that are closed after the test."""
+    with visitors(chromium, app) as open_tab:
+        yield open_tab
+
+
+@pytest.fixture(scope="module")
+def stay(chromium, app: App) -> Iterator[Callable[..., object]]:
+    """Tabs that a file's tests share: a page full of charts takes seconds to draw."""
+    with visitors(chromium, app) as open_tab:
+        yield open_tab

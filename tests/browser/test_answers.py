@@ -37,9 +37,9 @@ def logits(app, run):
     return dict(np.load(io.BytesIO(archive)))
 
 
-@pytest.fixture
-def tab(visit, run):
-    tab = visit(f"/?run={run.id}")
+@pytest.fixture(scope="module")
+def tab(stay, run):
+    tab = stay(f"/?run={run.id}")
     tab.get_by_test_id("mirror").wait_for()
     return tab
 
@@ -80,11 +80,10 @@ def test_the_figures_are_the_softened_logits_that_the_run_kept(tab, logits):
         assert tab.get_by_test_id("kl-teacher").inner_text() == ""
 
 
-def test_dragging_the_temperature_redraws_without_a_word_to_the_server(visit, run):
-    tab = visit()
+def test_dragging_the_temperature_redraws_without_a_word_to_the_server(tab):
     sent = []
     tab.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    tab.goto(f"{tab.url}?run={run.id}")
+    tab.reload()
     tab.get_by_test_id("mirror").wait_for()
     tab.get_by_text("MACs (1/").wait_for()  # until the engine is warm, the form asks it again
     tab.wait_for_timeout(1500)
@@ -133,7 +132,8 @@ def test_one_steps_through_the_digits_on_which_the_models_disagree(tab, logits):
 
 
 def test_the_digits_picture_is_drawn_pixel_by_pixel(tab, logits):
-    tab.get_by_test_id("filter").select_option("all")
+    tab.get_by_test_id("filter").select_option("disagree")
+    tab.get_by_test_id("filter").select_option("all")  # from the first
     pixels = tab.get_by_test_id("picture").evaluate(
         "c => Array.from(c.getContext('2d').getImageData(0, 0, c.width, c.height).data)"
     )

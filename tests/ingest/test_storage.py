@@ -11,10 +11,10 @@ from kdcore import tasks
 from kdcore.catalogue import Catalogue, read_catalogue
 from kdcore.cli import main
 from kdcore.errors import DataError, UnknownNameError
-from kdcore.experiment import run
 from kdcore.ingest import delete, inspect, keep, kept, rename, storage
 from kdcore.recipe import Recipe
 from tests.drawn import class_folders, unpacked, zipped
+from tests.test_experiment import verdict_of
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_pictures_that_are_damaged_or_others_are_a_sentence(pets, data, looked, 
 
 
 def test_a_run_learns_from_own_data(pets, quick, shelf):
-    result = run(Recipe(**{**quick.model_dump(), "task": pets.task}), shelf=shelf)
+    result = verdict_of(Recipe(**{**quick.model_dump(), "task": pets.task}), shelf)
     assert len(result.arms["distilled"].accuracy) == 3
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from kdcore import Recipe
@@ -20,6 +22,15 @@ from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 
 ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_look_at_the_packages() -> Iterator[None]:
+    """Streamlit reads what every installed package says of itself, for each AppTest anew."""
+    with pytest.MonkeyPatch.context() as patched:
+        scan = lru_cache(maxsize=1)(manifest_scanner.scan_component_manifests)
+        patched.setattr(manifest_scanner, "scan_component_manifests", scan)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import psutil
 import pytest
 from distributed.scheduler import KilledWorker
 
-import kdcore
 from kdcore.errors import RecipeError, RunError
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.result import ARMS
@@ -19,6 +18,8 @@ from kdcore.runs.cluster import answers
 from kdcore.runs.runner import Runner
 from kdcore.settings import Settings
 from tests.processes import ROOT, cluster_pid, eventually, kill_cluster
+from tests.runs.test_store import ended
+from tests.test_experiment import verdict_of
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def begun(run_it, run, attempt=1):
 def test_a_run_gives_the_same_numbers_in_the_cluster_as_here(run_it, quick, shelf):
     run = run_it.submit(quick, "mine")
     assert eventually(lambda: state(run_it, run) == "done")
-    there, here = run_it.store.get(run.id).result, kdcore.run(quick, shelf=shelf)
+    there, here = run_it.store.get(run.id).result, verdict_of(quick, shelf)
     for arm in ARMS:
         assert there.arms[arm].accuracy == here.arms[arm].accuracy
 
@@ -181,9 +182,8 @@ def test_a_cluster_of_older_code_is_asked_for_its_runs(run_it, scheduler, quick,
 
 
 def test_a_file_is_kept_that_a_run_under_way_may_need_as_well(run_it, quick):
-    run = run_it.submit(quick.model_copy(update={"seeds": (4, 5, 6)}), "mine")
-    assert eventually(lambda: state(run_it, run) == "done")
-    logits = run_it.store.get(run.id).result.artifacts["logits"]
+    logits = run_it.shelf.put(b"of one run", "npz")
+    run = ended(run_it.store, logits=logits)
     waiting = run_it.store.submit(quick, "waiting", "another-machine tcp://127.0.0.1:8786")
     run_it.delete(run.id)
     assert (run_it.shelf.folder / logits).exists()
@@ -191,8 +191,7 @@ def test_a_file_is_kept_that_a_run_under_way_may_need_as_well(run_it, quick):
 
 
 def test_deleting_a_run_deletes_the_files_that_only_it_needed(run_it, quick):
-    other = quick.model_copy(update={"seeds": (7, 8, 9)})
-    run = run_it.submit(other, "mine")
+    run = run_it.submit(quick.model_copy(update={"seeds": (7, 8, 9)}), "mine")
     assert eventually(lambda: state(run_it, run) == "done")
     logits = run_it.store.get(run.id).result.artifacts["logits"]
     assert (run_it.shelf.folder / logits).exists()

@@ -11,6 +11,13 @@ from kdcore.errors import StoreError
 from kdcore.result import Event, Progress, Result
 from kdcore.runs import worker
 from kdcore.runs.store import Store
+from kdcore.shelf import Shelf
+
+
+@pytest.fixture(scope="module")
+def whole_run(quick, tmp_path_factory):
+    """All that the quick recipe tells, to the last word."""
+    return list(experiment.steps(quick, Shelf(tmp_path_factory.mktemp("shelf"))))
 
 
 @pytest.fixture
@@ -83,10 +90,9 @@ def test_each_phase_is_told_as_soon_as_it_begins(work, store, monkeypatch):
 
 
 def test_a_stop_that_comes_with_the_last_result_leaves_a_run_that_is_done(
-    work, store, quick, shelf, monkeypatch
+    work, store, whole_run, monkeypatch
 ):
-    happenings = list(experiment.steps(quick, shelf))
-    last = happenings.pop()
+    *happenings, last = whole_run
     stop = [lambda: store.request_stop(store.unfinished()[0].id)]
     acting(monkeypatch, *happenings, *stop, last)
     run = work()
@@ -95,15 +101,14 @@ def test_a_stop_that_comes_with_the_last_result_leaves_a_run_that_is_done(
 
 
 def test_a_run_is_stopped_while_it_is_measured_and_keeps_its_verdict(
-    work, store, quick, shelf, monkeypatch
+    work, store, whole_run, monkeypatch
 ):
-    happenings = list(experiment.steps(quick, shelf))
-    first = next(i for i, each in enumerate(happenings) if isinstance(each, Result))
+    first = next(i for i, each in enumerate(whole_run) if isinstance(each, Result))
     stop = [lambda: store.request_stop(store.unfinished()[0].id)]
-    acting(monkeypatch, *happenings[: first + 2], *stop, *happenings[first + 2 :])
+    acting(monkeypatch, *whole_run[: first + 2], *stop, *whole_run[first + 2 :])
     run = work()
     assert run.state == "cancelled"
-    assert run.result.verdict == happenings[first].verdict
+    assert run.result.verdict == whole_run[first].verdict
     assert not run.result.measured
 
 
@@ -164,7 +169,7 @@ def test_a_run_shows_signs_of_life_while_it_has_nothing_to_tell(work, store, mon
     assert beats[1] > beats[0]
 
 
-def test_the_last_word_is_tried_again_while_the_database_is_away(work, monkeypatch):
+def test_the_last_word_is_tried_again_while_the_database_is_away(work, whole_run, monkeypatch):
     finish, failures = Store.finish, [StoreError("away")]
 
     def sometimes(self, *args):
@@ -173,6 +178,7 @@ def test_the_last_word_is_tried_again_while_the_database_is_away(work, monkeypat
         finish(self, *args)
 
     monkeypatch.setattr(Store, "finish", sometimes)
+    acting(monkeypatch, *whole_run)
     assert work().state == "done"
 
 
