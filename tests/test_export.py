@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from kdcore import models
+from kdcore.compress import export
 from kdcore.compress.export import to_onnx
 from kdcore.measure.size import parameters
 
@@ -75,8 +77,49 @@ def test_a_network_is_exported_as_it_answers_in_eval_mode():
     )
 
 
-def test_one_export_after_another_gives_the_same_file(exported):
-    assert to_onnx(MLP, (1, 8, 8)) == exported
+def fresh(monkeypatch, network, shape):
+    """Exported as if nothing had been before."""
+    with monkeypatch.context() as patched:
+        patched.setattr(export, "_templates", {})
+        return to_onnx(network, shape)
+
+
+def test_networks_of_one_shape_are_translated_once_and_each_file_has_its_own_weights(monkeypatch):
+    def network(seed):
+        torch.manual_seed(seed)
+        return models.get("cnn").build((1, 8, 8), 10, {"channels": [4], "hidden": [8]}, seed)
+
+    to_onnx(network(0), (1, 8, 8))
+    expected = fresh(monkeypatch, network(1), (1, 8, 8))
+    monkeypatch.setattr(export, "_exported", None)
+    assert to_onnx(network(1), (1, 8, 8)) == expected
+
+
+def test_a_network_whose_weights_are_merged_is_translated_each_time(monkeypatch):
+    def network(seed):
+        torch.manual_seed(seed)
+        layers = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten())
+        layers(torch.randn(9, 1, 8, 8))
+        return layers
+
+    assert to_onnx(network(0), (1, 8, 8)) != to_onnx(network(1), (1, 8, 8))
+    assert to_onnx(network(1), (1, 8, 8)) == fresh(monkeypatch, network(1), (1, 8, 8))
+
+
+def test_a_network_of_other_layers_or_another_input_has_a_file_of_its_own(monkeypatch):
+    layers = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    for shape in ((1, 8, 8), (1, 9, 9)):
+        assert to_onnx(layers, shape) == fresh(monkeypatch, layers, shape)
+    strided = nn.Sequential(nn.Conv2d(1, 2, 3, stride=2), *layers[1:])
+    assert to_onnx(strided, (1, 8, 8)) == fresh(monkeypatch, strided, (1, 8, 8))
+
+
+def test_no_more_files_are_kept_than_a_few(monkeypatch):
+    monkeypatch.setattr(export, "TEMPLATES", 1)
+    monkeypatch.setattr(export, "_templates", {})
+    for width in (2, 3):
+        to_onnx(nn.Sequential(nn.Flatten(), nn.Linear(4, width)), (1, 2, 2))
+    assert len(export._templates) == 1
 
 
 def test_exporting_prints_nothing_and_leaves_the_exporters_log_level_alone(chatter, capfd):
@@ -91,6 +134,7 @@ def test_an_export_that_fails_leaves_the_exporters_log_level_alone(chatter, monk
         raise RuntimeError("no such operator")
 
     monkeypatch.setattr(torch.onnx, "export", fail)
+    monkeypatch.setattr(export, "_templates", {})
     with pytest.raises(RuntimeError, match="no such operator"):
         to_onnx(MLP, (1, 8, 8))
     assert chatter.level == logging.INFO

@@ -7,17 +7,63 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 
+import onnx
 import torch
-from torch import nn
+from torch import Tensor, nn
+
+TEMPLATES = 32
+"""Files that are kept, to be filled with the next network's weights."""
+
+_templates: dict[tuple[str, tuple[int, ...]], bytes] = {}
 
 
 def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     """A serialised ONNX model, weights inside, batch size free: `input` (N, ...) to `logits`.
 
     The input is normalised float32, as in training. The network is left in eval mode.
+    Networks that differ in their weights alone are translated once.
     """
-    _remember_translations()
     network.eval()
+    if not _is_told_by_its_layers(network):
+        return _exported(network, input_shape)
+    key, weights = (repr(network), input_shape), network.state_dict()
+    if key in _templates:
+        return _filled(_templates[key], weights)
+    content = _exported(network, input_shape)
+    if _holds(content, weights):
+        if len(_templates) == TEMPLATES:
+            _templates.pop(next(iter(_templates)))
+        _templates[key] = content
+    return content
+
+
+def _is_told_by_its_layers(network: nn.Module) -> bool:
+    """Whether the names of its layers say all that it computes: torch's own, one after another."""
+    return type(network) is nn.Sequential and all(
+        type(layer).__module__.startswith("torch.nn.modules.") for layer in network.modules()
+    )
+
+
+def _holds(content: bytes, weights: dict[str, Tensor]) -> bool:
+    """Whether every weight is in the file as it is, and none was merged into another."""
+    inside = {each.name: each.raw_data for each in onnx.load_from_string(content).graph.initializer}
+    return all(inside.get(name) == _raw(weight) for name, weight in weights.items())
+
+
+def _filled(template: bytes, weights: dict[str, Tensor]) -> bytes:
+    model = onnx.load_from_string(template)
+    for each in model.graph.initializer:
+        if each.name in weights:
+            each.raw_data = _raw(weights[each.name])
+    return bytes(model.SerializeToString())
+
+
+def _raw(weight: Tensor) -> bytes:
+    return weight.detach().contiguous().numpy().tobytes()
+
+
+def _exported(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
+    _remember_translations()
     # two samples: a traced batch of 1 would be taken for a constant
     example = torch.zeros(2, *input_shape)
     chatter = logging.getLogger("torch.onnx")
