@@ -23,6 +23,7 @@ from kdcore.train.loop import logits
 from kdcore.train.order import batches
 from kdcore.train.together import rounds
 
+SMALL = {"mlp": {"widths": [4]}, "cnn": {"channels": [2], "hidden": []}}
 PRESETS = Path(__file__).parents[1] / "assets" / "recipes"
 
 
@@ -127,6 +128,22 @@ def test_the_same_recipe_gives_the_same_numbers(quick, tmp_path):
     one, two = (verdict_of(quick, Shelf(tmp_path / name)) for name in "ab")
     assert accuracies(one) == accuracies(two)
     assert one.difference == two.difference
+
+
+@pytest.mark.parametrize("student", ["mlp", "cnn"])
+def test_a_run_that_is_broken_off_and_begun_again_gives_what_an_unbroken_one_gives(
+    quick, tmp_path, student
+):
+    recipe = changed(quick, student={"architecture": student, "options": SMALL[student]})
+    unbroken = verdict_of(recipe, Shelf(tmp_path / "unbroken"))
+    shelf = Shelf(tmp_path / "broken")
+    cut = steps(recipe, shelf)
+    next(each for each in cut if isinstance(each, Event) and each.arm == "distilled")
+    cut.close()
+    resumed = verdict_of(recipe, shelf)
+    assert resumed.teacher_reused
+    assert accuracies(resumed) == accuracies(unbroken)
+    assert resumed.difference == unbroken.difference
 
 
 def test_a_teacher_from_the_shelf_gives_the_same_numbers_and_is_said_to_be_reused(quick, shelf):
