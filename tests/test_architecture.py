@@ -25,6 +25,7 @@ ROOMS = [
         "settings",
         "shelf",
         "statistics",
+        "sweep",
         "result",
         "schedule",
         "seeds",
