@@ -29,6 +29,7 @@ ROOMS = [
         "result",
         "schedule",
         "seeds",
+        "shared",
         "validation",
     },
     {"tasks", "models", "methods"},
