@@ -11,6 +11,7 @@ from torch import nn
 from kdcore.fits import refusal
 from kdcore.knobs import Knob, knobs, settle
 from kdcore.registry import Registry, first_line, import_siblings
+from kdcore.seeds import seeded
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ class Architecture:
         them. Raises RecipeError on options the architecture does not take.
         """
         settled = settle(f"architecture {self.name!r}", self.knobs, options)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             network = self.function(input_shape, classes, **settled)
         return network.to(memory_format=torch.channels_last)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from kdcore.methods import Terms
 from kdcore.recipe import Training
 from kdcore.result import SHARE
+from kdcore.seeds import seeded
 from kdcore.tasks import Split
 from kdcore.train.optim import optimizer_for, set_learning_rate
 from kdcore.train.precision import answer
@@ -137,16 +138,10 @@ def gradient_shares(weighted: Terms, network: nn.Module) -> dict[str, float]:
     return {SHARE + name: norm / total if total else 0.0 for name, norm in norms.items()}
 
 
-@contextmanager
-def drawing(seed: int, step: int) -> Iterator[None]:
+def drawing(seed: int, step: int) -> AbstractContextManager[None]:
     """Let layers draw by this seed and step, and leave torch's own generator as it was."""
-    before = torch.default_generator.get_state()
     # of a seed, torch's generator on the CPU uses 32 bits
-    torch.default_generator.manual_seed(crc32(f"{seed} {step}".encode()))
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(before)
+    return seeded(crc32(f"{seed} {step}".encode()))
 
 
 @torch.inference_mode()

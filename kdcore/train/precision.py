@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdcore.result import Precision
+from kdcore.seeds import seeded
 
 STEPS = 3
 SAMPLES = 32
@@ -58,7 +59,7 @@ def _steps(
     network = copy.deepcopy(network).train()
     inputs = torch.randn(SAMPLES, *input_shape, generator=torch.Generator().manual_seed(0))
     seconds, finite = [], True
-    with torch.random.fork_rng(devices=[]):
+    with seeded(0):
         for _ in range(1 + STEPS):
             start = time.perf_counter()
             outputs = answer(network, inputs, precision)

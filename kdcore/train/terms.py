@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from kdcore import methods
@@ -16,6 +15,7 @@ from kdcore.models.features import tapped
 from kdcore.models.layers import Layered, as_vector, check_paths, pairs_of, vector_shape
 from kdcore.recipe import ExtraTerm, MethodChoice, Recipe
 from kdcore.result import Precision
+from kdcore.seeds import seeded
 from kdcore.train.precision import answer
 
 
@@ -52,8 +52,7 @@ class Term:
         """What this term learns beside the student, its weights from the seed; often nothing."""
         if self.method.adapter is None:
             return nn.Module()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             return self.method.adapter(
                 self.student_shapes, self.teacher_shapes, samples, **self.options
             )
