@@ -190,9 +190,14 @@ class Experiment:
             accuracy=tuple(share_correct(last, labels) for last, _ in pairs),
             best_on_validation=tuple(share_correct(best, labels) for _, best in pairs),
             parameters=_parameters(network),
-            macs=macs(network, self.setting.data.input_shape) if counted else None,
+            macs=self._macs(network) if counted else None,
             adapter_parameters=parameters(members[0].adapters),
         )
+
+    def _macs(self, network: nn.Module) -> int:
+        shape = self.setting.data.input_shape
+        key = ("macs", repr(network), shape)  # weights make no difference
+        return self.setting.shared.once(key, lambda: macs(network, shape))
 
     def _verdict(self, outputs: dict[ArmName, Pairs], chain: list[Arm]) -> Result:
         labels = self.room.splits["test"].labels

@@ -38,6 +38,7 @@ ROOMS = [
     {"setting", "catalogue"},
     {"classroom", "trial"},
     {"experiment"},
+    {"group"},
     {"runs"},
     {"charts", "cli", "__main__"},
 ]
