@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.shelf import Shelf
+from kdcore.uploads import bring
 from tests.groups import turn
 
 # before torch is imported: threads of two test processes wait for each other's cores
@@ -34,6 +37,14 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("KDCORE_DATABASE_URL", "KDCORE_SCHEDULER", "KDCORE_TRACE"):
         monkeypatch.delenv(variable, raising=False)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def look_once() -> Iterator[None]:
+    """The same ONNX model is looked at once, in a process of its own as ever."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(bring, "inspect_onnx", lru_cache(maxsize=None)(bring.inspect_onnx))
+        yield
 
 
 @pytest.fixture

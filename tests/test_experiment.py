@@ -111,10 +111,10 @@ def test_a_preset_gives_the_verdict_it_is_named_for(preset, expected, preset_she
     assert result.verdict == expected
 
 
-def test_a_student_reads_a_class_it_never_saw_only_through_a_warm_teacher(shelf):
+def test_a_student_reads_a_class_it_never_saw_only_through_a_warm_teacher(preset_shelf):
     warm = Recipe.load(PRESETS / "digits-missing-class.json")
-    result = verdict_of(changed(warm, seeds=(0,)), shelf)
-    cold = verdict_of(changed(warm, seeds=(0,), temperature=1.0), shelf)
+    result = verdict_of(changed(warm, seeds=(0,)), preset_shelf)
+    cold = verdict_of(changed(warm, seeds=(0,), temperature=1.0), preset_shelf)
     assert result.arms["control"].left_out == (0.0,)
     assert result.arms["distilled"].left_out[0] > 0.8
     assert cold.arms["distilled"].left_out[0] < 0.4

@@ -84,9 +84,12 @@ def serving(home: Path) -> Iterator[App]:
     kill_cluster(home)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """One for all tests: it has its workers to warm up, and visitors share an app anyway."""
+    """One for all browser tests: it has its workers to warm up, and visitors share an app anyway.
+
+    Gone after them, for even an idle cluster takes time from the tests of other folders.
+    """
     with serving(tmp_path_factory.mktemp("browser") / "home") as served:
         yield served
 
@@ -98,7 +101,7 @@ def store(app: App) -> Store:
     return Store(Settings(home, home / "data", f"sqlite:///{home / 'kdcore.db'}"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[object]:
     from playwright.sync_api import Error, sync_playwright
 

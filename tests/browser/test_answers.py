@@ -80,25 +80,6 @@ def test_the_figures_are_the_softened_logits_that_the_run_kept(tab, logits):
         assert tab.get_by_test_id("kl-teacher").inner_text() == ""
 
 
-def test_dragging_the_temperature_redraws_without_a_word_to_the_server(tab):
-    sent = []
-    tab.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    tab.reload()
-    tab.get_by_test_id("mirror").wait_for()
-    tab.get_by_text("MACs (1/").wait_for()  # until the engine is warm, the form asks it again
-    tab.wait_for_timeout(1500)
-    before = len(sent)
-    first = tab.get_by_test_id("entropy-teacher").inner_text()
-    drag(tab, 0.9)
-    assert float(tab.get_by_test_id("entropy-teacher").inner_text()) > float(first)
-    held = tab.get_by_test_id("degrees").inner_text()
-    assert float(held.removeprefix("T = ")) > 10
-    tab.mouse.up()
-    tab.wait_for_timeout(500)
-    assert before > 0
-    assert len(sent) == before
-
-
 def test_a_hotter_temperature_evens_out_every_answer(tab):
     entropies = []
     for share in (0.05, 0.3, 0.6, 0.95):
@@ -114,8 +95,10 @@ def test_one_steps_through_the_digits_on_which_the_models_disagree(tab, logits):
     teacher, control, distilled = chosen[0][0], chosen[1][0], chosen[2][0]
     disagree = np.flatnonzero((teacher != control) | (teacher != distilled))
     fixed = np.flatnonzero((control != logits["labels"]) & (distilled == logits["labels"]))
+    tab.get_by_test_id("seed").select_option("0")
     filters = tab.get_by_test_id("filter")
-    filters.select_option("disagree")
+    filters.select_option("all")
+    filters.select_option("disagree")  # from its first
     assert f"Models disagree ({len(disagree)})" in filters.inner_text()
     assert f"Distillation fixed ({len(fixed)})" in filters.inner_text()
     for place in range(3):
@@ -150,6 +133,25 @@ def test_on_a_phone_nothing_is_cut_off(tab):
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
     assert re.match(r"\d+ of \d+", tab.get_by_test_id("place").inner_text())
+
+
+def test_dragging_the_temperature_redraws_without_a_word_to_the_server(tab):
+    sent = []
+    tab.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    tab.reload()
+    tab.get_by_test_id("mirror").wait_for()
+    tab.get_by_text("MACs (1/").wait_for()  # until the engine is warm, the form asks it again
+    tab.wait_for_timeout(1500)
+    before = len(sent)
+    first = tab.get_by_test_id("entropy-teacher").inner_text()
+    drag(tab, 0.9)
+    assert float(tab.get_by_test_id("entropy-teacher").inner_text()) > float(first)
+    held = tab.get_by_test_id("degrees").inner_text()
+    assert float(held.removeprefix("T = ")) > 10
+    tab.mouse.up()
+    tab.wait_for_timeout(500)
+    assert before > 0
+    assert len(sent) == before
 
 
 def test_a_point_of_the_plane_is_drawn_among_the_others(visit, app, store):

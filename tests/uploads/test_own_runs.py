@@ -23,6 +23,16 @@ def trained(quick, tmp_path_factory):
     return result, files
 
 
+@pytest.fixture(scope="module")
+def taught(trained, quick, tmp_path_factory):
+    """A run taught by that teacher's ONNX file, and all that it told."""
+    home, content, told = tmp_path_factory.mktemp("taught"), trained[1]["onnx"], []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("KDCORE_HOME", str(home))
+        own = uploads.keep(uploads.look(content, "Net"), content, home)
+        return run(taught_by(quick, own), told.append, Shelf(home / "shelf")), told
+
+
 @pytest.fixture
 def onnx(trained, home):
     content = trained[1]["onnx"]
@@ -38,9 +48,8 @@ def taught_by(recipe: Recipe, own, **more) -> Recipe:
     return changed(recipe, teacher=teacher, **more)
 
 
-def test_an_onnx_teacher_teaches_as_the_network_it_was_exported_from(trained, onnx, quick, shelf):
-    events = []
-    result = run(taught_by(quick, onnx), events.append, shelf)
+def test_an_onnx_teacher_teaches_as_the_network_it_was_exported_from(trained, taught):
+    result, events = taught
     before = trained[0]
     for arm in ("teacher", "control", "distilled"):
         assert result.arms[arm].accuracy == before.arms[arm].accuracy
@@ -53,8 +62,8 @@ def test_an_onnx_teacher_teaches_as_the_network_it_was_exported_from(trained, on
     assert [each.arm for each in events if isinstance(each, Event)].count("teacher") == 1
 
 
-def test_an_own_model_is_not_kept_twice(onnx, quick, shelf):
-    result = run(taught_by(quick, onnx), shelf=shelf)
+def test_an_own_model_is_not_kept_twice(taught):
+    result, _ = taught
     assert not [role for role in result.artifacts if role.startswith("teacher")]
 
 
