@@ -95,7 +95,7 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield from _fetched(recipe)
+        yield from fetched(recipe)
         with closing(Experiment(recipe, shelf)) as experiment:
             settings = Settings.from_environment()
             if settings.trace:
@@ -108,7 +108,7 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
         torch.set_num_threads(threads)
 
 
-def _fetched(recipe: Recipe) -> Iterator[Progress]:
+def fetched(recipe: Recipe) -> Iterator[Progress]:
     """Download what the recipe's data sets lack."""
     names = {recipe.task, recipe.transfer.source} - {"task", "noise"}
     for task in map(tasks.get, sorted(names)):

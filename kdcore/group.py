@@ -8,9 +8,11 @@ from contextlib import ExitStack, closing
 
 import torch
 
+from kdcore import tasks
 from kdcore.classroom import Member, check_finite
 from kdcore.errors import KdError
 from kdcore.experiment import Experiment
+from kdcore.measure.size import of_choice
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress, Result
 from kdcore.shared import Shared
@@ -21,6 +23,12 @@ from kdcore.train.together import rounds
 Happening = Event | Progress | Result | KdError
 
 PROGRESS_SECONDS = 0.2
+
+SIDE_BY_SIDE = 32
+"""Recipes at a time: more share no more, and the first cells of a map would come later."""
+
+MOST_WEIGHTS = 60_000_000
+"""Of all students that are trained side by side; an optimizer keeps four numbers for each."""
 
 
 def run_together(recipes: Sequence[Recipe], shelf: Shelf) -> Iterator[tuple[int, Happening]]:
@@ -117,3 +125,35 @@ class _Group:
         yield from experiment.room.peers_stand()
         result, _ = yield from experiment.judge()
         yield result
+
+
+def parts(recipes: Sequence[Recipe]) -> Iterator[range]:
+    """The places of recipes that are run side by side, in their order.
+
+    As many as share a teacher's answers well, and as few as fit into memory.
+    """
+    start, weights = 0, 0
+    for place, recipe in enumerate(recipes):
+        own = 2 * len(recipe.seeds) * _parameters(recipe)
+        if place > start and (place - start == SIDE_BY_SIDE or weights + own > MOST_WEIGHTS):
+            yield range(start, place)
+            start, weights = place, 0
+        weights += own
+    if recipes:
+        yield range(start, len(recipes))
+
+
+def run_sweep(recipes: Sequence[Recipe], shelf: Shelf) -> Iterator[tuple[int, Happening]]:
+    """Run any number of recipes, some of them side by side at a time, as `run_together` does."""
+    for part in parts(recipes):
+        for place, happening in run_together([recipes[place] for place in part], shelf):
+            yield part[place], happening
+
+
+def _parameters(recipe: Recipe) -> int:
+    """Of its student; none of a recipe that cannot be run, which says so itself."""
+    try:
+        facts = tasks.get(recipe.task).facts
+        return of_choice(recipe.student, facts.input_shape, len(facts.class_names))[0]
+    except KdError:
+        return 0

@@ -19,6 +19,7 @@ ROOMS = [
         "code",
         "fits",
         "ingest",
+        "outcome",
         "knobs",
         "registry",
         "recipe",
@@ -49,6 +50,8 @@ TORCH_FREE = [
     "kdcore.schedule",
     *(
         "kdcore.ingest",
+        "kdcore.outcome",
+        "kdcore.sweep",
         "kdcore.uploads",
         "kdcore.uploads.onnx_host",
         "kdcore.settings",

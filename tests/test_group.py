@@ -5,7 +5,7 @@ import pytest
 from kdcore import classroom, group
 from kdcore.errors import DivergedError, RecipeError
 from kdcore.experiment import steps
-from kdcore.group import run_together
+from kdcore.group import parts, run_sweep, run_together
 from kdcore.recipe import Recipe
 from kdcore.result import ARMS, Event, Result
 from kdcore.shelf import Shelf
@@ -134,3 +134,23 @@ def test_a_grid_of_settings_is_a_result_for_each(quick, shelf):
     results = [each[-1] for each in told.values()]
     assert [result.recipe for result in results] == sweep.members()
     assert len({result.arms["control"].accuracy for result in results}) == 1
+
+
+# many of them
+
+
+def test_many_recipes_are_run_a_few_at_a_time_in_their_order(quick, shelf, monkeypatch):
+    recipes = [changed(quick, temperature=float(heat)) for heat in range(1, 6)]
+    monkeypatch.setattr(group, "SIDE_BY_SIDE", 2)
+    assert [list(part) for part in parts(recipes)] == [[0, 1], [2, 3], [4]]
+    results = [(p, each) for p, each in run_sweep(recipes, shelf) if isinstance(each, Result)]
+    assert [place for place, _ in results] == [0, 1, 2, 3, 4]
+    assert [each.recipe for _, each in results] == recipes
+
+
+def test_large_students_are_trained_side_by_side_only_as_far_as_they_fit(quick):
+    wide = changed(quick, student={"options": {"widths": [2000, 2000]}})
+    assert [len(part) for part in parts([quick] * 3 + [wide] * 4)] == [5, 2]
+    assert list(parts([])) == []
+    unknown = changed(quick, task="none such")
+    assert [len(part) for part in parts([unknown] * 40)] == [32, 8]
