@@ -26,7 +26,8 @@ def row(outcome: Outcome) -> dict[str, Any]:
     """One line: the setting, then accuracies over the seeds and their paired difference.
 
     Accuracies are shares of the test split, as mean and standard deviation (None for one seed);
-    the difference is in points, distilled minus control, over so many pairs, with its 95 % interval.
+    the difference is in points, distilled minus control, by `pairs` of seeds,
+    with its 95 % interval.
     """
     told: dict[str, Any] = {field: _plain(value) for field, value in outcome.setting.items()}
     result = outcome.result
