@@ -14,7 +14,7 @@ from kdcore.recipe import Recipe, Schedule, Training
 from kdcore.result import SHARE, STUDENTS, Event, Progress
 from kdcore.setting import Setting
 from kdcore.train.ensemble import Ensemble
-from kdcore.train.loop import gradient_shares
+from kdcore.train.loop import backward
 from kdcore.train.mutual import mutual_loss
 from kdcore.train.objective import NOBODY, Half, weighed
 from kdcore.train.terms import Outputs, Term, hard_weight
@@ -340,7 +340,7 @@ def test_a_terms_share_of_the_gradient_is_its_norm_over_all_norms():
     net = nn.Linear(1, 1, bias=False)
     net.weight.data = torch.tensor([[2.0]])
     three, one = 3 * net.weight.sum(), -net.weight.sum()
-    assert gradient_shares({"three": three, "one": one}, net) == {
+    assert backward({"three": three, "one": one}, net, None) == {
         SHARE + "three": pytest.approx(0.75),
         SHARE + "one": pytest.approx(0.25),
     }
@@ -348,20 +348,34 @@ def test_a_terms_share_of_the_gradient_is_its_norm_over_all_norms():
 
 def test_one_term_alone_has_no_share():
     net = nn.Linear(1, 1)
-    assert gradient_shares({"all": net.weight.sum()}, net) == {}
+    assert backward({"all": net.weight.sum()}, net, None) == {}
+    assert net.weight.grad.item() == 1
 
 
 def test_a_term_that_does_not_reach_the_network_pulls_nothing():
     net = nn.Linear(1, 1)
     elsewhere = nn.Linear(1, 1).weight.sum()
-    shares = gradient_shares({"here": net.weight.sum(), "there": elsewhere}, net)
+    shares = backward({"here": net.weight.sum(), "there": elsewhere}, net, None)
     assert shares == {SHARE + "here": 1.0, SHARE + "there": 0.0}
 
 
-def test_reading_the_shares_changes_no_weight(quick, shelf, monkeypatch):
-    told = accuracies(verdict_of(quick, shelf))
-    monkeypatch.setattr("kdcore.train.loop.gradient_shares", lambda *_: {})
-    assert accuracies(verdict_of(quick, shelf)) == told
+def test_gradients_are_those_of_the_whole_loss_adapters_included():
+    def passed():
+        torch.manual_seed(0)
+        net, beside = nn.Linear(3, 2), nn.Linear(2, 1)
+        outputs = net(torch.ones(4, 3))
+        terms = {"one": outputs.square().mean(), "other": 0.3 * beside(outputs).mean()}
+        return net, beside, {**terms, "neither": torch.tensor(1.0)}
+
+    net, beside, terms = passed()
+    shares = backward(terms, net, beside)
+    same_net, same_beside, same_terms = passed()
+    sum(same_terms.values()).backward()
+    for one, other in ((net, same_net), (beside, same_beside)):
+        for weight, expected in zip(one.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(weight.grad, expected.grad)
+    assert shares[SHARE + "neither"] == 0
+    assert sum(shares.values()) == pytest.approx(1)
 
 
 # what is learnt beside the student
