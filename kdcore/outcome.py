@@ -22,26 +22,32 @@ class Outcome:
     error: str = ""
 
 
-def row(outcome: Outcome) -> dict[str, Any]:
-    """One line: the setting, then accuracies over the seeds and their paired difference.
+def numbers(result: Result) -> dict[str, Any]:
+    """What a result says in one line.
 
     Accuracies are shares of the test split, as mean and standard deviation (None for one seed);
-    the difference is in points, distilled minus control, by `pairs` of seeds,
-    with its 95 % interval.
+    the difference is in points, distilled minus control, by `pairs` of seeds, with its 95 %
+    interval.
     """
-    told: dict[str, Any] = {field: _plain(value) for field, value in outcome.setting.items()}
-    result = outcome.result
-    if result is not None:
-        for arm in ARMS:
-            accuracy = result.arms[arm].accuracy
-            told |= {f"{arm}.mean": mean(accuracy), f"{arm}.sd": spread(accuracy)}
-        difference = result.difference
-        told |= {
-            **{"difference": difference.mean, "low": difference.low, "high": difference.high},
-            **{"verdict": result.verdict, "pairs": len(result.recipe.seeds)},
-            "student.parameters": result.arms["distilled"].parameters,
-            "student.macs": result.arms["distilled"].macs,
-        }
+    told: dict[str, Any] = {}
+    for arm in ARMS:
+        accuracy = result.arms[arm].accuracy
+        told |= {f"{arm}.mean": mean(accuracy), f"{arm}.sd": spread(accuracy)}
+    difference = result.difference
+    return {
+        **told,
+        **{"difference": difference.mean, "low": difference.low, "high": difference.high},
+        **{"verdict": result.verdict, "pairs": len(result.recipe.seeds)},
+        "student.parameters": result.arms["distilled"].parameters,
+        "student.macs": result.arms["distilled"].macs,
+    }
+
+
+def row(outcome: Outcome) -> dict[str, Any]:
+    """One line of the table: the setting, then the numbers, then what went wrong if anything."""
+    told = {field: _plain(value) for field, value in outcome.setting.items()}
+    if outcome.result is not None:
+        told |= numbers(outcome.result)
     return {**told, "error": outcome.error}
 
 
