@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import safetensors.torch
@@ -18,14 +19,16 @@ from kdcore.recipe import Augmentation, ModelChoice, Recipe, Training, content_h
 from kdcore.result import ARMS, STUDENTS, ArmName, Event, Phase, Precision, Progress
 from kdcore.seeds import derive
 from kdcore.setting import Setting, make_visible
+from kdcore.shared import Shared
 from kdcore.shelf import Shelf
+from kdcore.sweep import control_of
 from kdcore.tasks import Split
 from kdcore.train.ensemble import Ensemble
 from kdcore.train.lesson import Lesson, Pupil, Source, Teaching
 from kdcore.train.loop import accuracy
 from kdcore.train.order import at_once, orders_of, take
 from kdcore.train.precision import best_precision
-from kdcore.train.teacher import cached, fits_in_memory, rerun
+from kdcore.train.teacher import Kept, cached, fits_in_memory, rerun
 from kdcore.train.terms import paths, pooled, terms_of
 from kdcore.train.together import rounds
 from kdcore.train.views import Views
@@ -51,10 +54,14 @@ _tried: dict[tuple[str, tuple[int, ...]], Precision] = {}
 
 @dataclass(kw_only=True)
 class Member(Pupil):
-    """A pupil of one arm and seed; arm: None of an assistant or co-teacher, never drawn."""
+    """A pupil of one arm and seed; arm: None of an assistant or co-teacher, never drawn.
+
+    told: whether its curve was told while it was trained.
+    """
 
     arm: ArmName | None
     seed: int
+    told: bool = False
 
 
 class Classroom:
@@ -62,24 +69,29 @@ class Classroom:
 
     members: each arm's networks, in the order of the seeds; assistants: each link's; splits: the
     normalised validation and test samples; reused: whether every teacher came from the shelf;
-    compared, precision: what `Result` tells under these names. Raises RecipeError on what cannot
+    compared, precision: what `Result` tells under these names. shared: with recipes that are run
+    beside this one, so that nothing is trained or asked twice. Raises RecipeError on what cannot
     be run.
     """
 
-    def __init__(self, recipe: Recipe, shelf: Shelf) -> None:
+    def __init__(self, recipe: Recipe, shelf: Shelf, shared: Shared | None = None) -> None:
         self.began = time.perf_counter()
         self.recipe, self.shelf = recipe, shelf
-        self.setting = Setting(recipe)
-        data = self.setting.data
-        self.splits = {
-            name: Split(data.normalise(split.inputs), split.labels)
-            for name, split in {"validation": data.validation, "test": data.test}.items()
-        }
+        self.setting = Setting(recipe, shared)
+        self.shared = self.setting.shared
+        self.splits = self.shared.once(("splits", recipe.task), self._splits)
         self.reused = not recipe.scheme.peers
         self.members: dict[ArmName, list[Member]] = {arm: [] for arm in ARMS}
         self.assistants: list[list[Member]] = [[] for _ in recipe.scheme.assistants]
         self.compared: list[tuple[str, str, str]] = []
         self.precision: Precision = "float32"
+
+    def _splits(self) -> dict[str, Split]:
+        data = self.setting.data
+        return {
+            name: Split(data.normalise(split.inputs), split.labels)
+            for name, split in {"validation": data.validation, "test": data.test}.items()
+        }
 
     # the teacher
 
@@ -103,20 +115,27 @@ class Classroom:
     def _taught(
         self, choice: ModelChoice, seed: int, part: tuple[int, int]
     ) -> Generator[Event | Progress, None, Member]:
-        """One teacher, from the shelf or trained now."""
-        recipe = self.recipe
-        arm: ArmName | None = None if recipe.scheme.co_teachers else "teacher"
-        member = Member(arm=arm, seed=seed, network=self.setting.teacher(seed, choice))
-        if self.setting.own_teacher is not None:
+        """One teacher: from the shelf, of a recipe that is run beside this one, or trained now."""
+        arm: ArmName | None = None if self.recipe.scheme.co_teachers else "teacher"
+        key = content_hash(self.recipe.teacher_part(seed, choice))
+        member, trained = yield from self.shared.once_told(
+            ("teacher", key, arm), lambda: self._made(arm, choice, seed, part, key)
+        )
+        if trained:
+            self.reused = False
+        if arm is not None and not member.told:
             yield self._standing(member)
-            return member
-        told = recipe.teacher_part(seed, choice)
-        key = content_hash(told)
-        if self._recall(member, key):
-            if arm is not None:
-                yield self._standing(member)
-            return member
-        self.reused = False
+        member.told = False  # whoever else has this teacher draws its level
+        return member
+
+    def _made(
+        self, arm: ArmName | None, choice: ModelChoice, seed: int, part: tuple[int, int], key: str
+    ) -> Generator[Event | Progress, None, tuple[Member, bool]]:
+        """A teacher, and whether it was trained now."""
+        recipe = self.recipe
+        member = Member(arm=arm, seed=seed, network=self.setting.teacher(seed, choice))
+        if self.setting.own_teacher is not None or self._recall(member, key):
+            return member, False
         views = self.setting.views(recipe.teacher_training.augmentation, seed)
         member.lesson = Lesson(
             *(views, self.setting.data.train.labels, (self.setting.teacher_samples(seed),), seed),
@@ -125,8 +144,10 @@ class Classroom:
         )
         yield from self._advance([member], recipe.teacher_training, "teacher", *part)
         held = accuracy(member.network, self.splits["validation"])
+        told = recipe.teacher_part(seed, choice)
         self.shelf.put_teacher(key, _pack(member), told, held)
-        return member
+        member.told = True
+        return member, True
 
     def _together(self, taught: list[Member], seed: int) -> Member:
         """Several teachers as one, whose probabilities are averaged."""
@@ -157,30 +178,49 @@ class Classroom:
 
     def _standing(self, member: Member) -> Event:
         """Where a teacher stands that is not trained any more, so that its level can be drawn."""
-        metrics = {"accuracy": accuracy(member.network, self.splits["validation"])}
-        steps = self.recipe.teacher_training.steps
+        held = self.shared.once(
+            ("standing", id(member)), lambda: accuracy(member.network, self.splits["validation"])
+        )
+        metrics, steps = {"accuracy": held}, self.recipe.teacher_training.steps
         return Event("teacher", member.seed, steps, metrics, time.perf_counter() - self.began)
 
     # the students
 
     def train_students(self) -> Iterator[Event | Progress]:
         """Train each seed's control and distilled student, and first whoever stands between."""
+        yield from self.seat_students()
+        yield from self._advance(self.students, self.recipe.training, "students")
+        yield from self.peers_stand()
+
+    @property
+    def students(self) -> list[Member]:
+        """All controls, then all distilled students.
+
+        They learn a report at a time: control and distilled are drawn side by side, and a band
+        over the seeds stands from the first point on.
+        """
+        return [member for arm in STUDENTS for member in self.members[arm]]
+
+    def peers_stand(self) -> Iterator[Event]:
+        """Where networks stand that learned together with the students."""
+        if self.recipe.scheme.peers:
+            yield from map(self._standing, self.members["teacher"])
+
+    def seat_students(self) -> Iterator[Event | Progress]:
+        """Make each seed's students ready to learn, and train whoever stands between."""
         plain = self.setting.views(Augmentation(), seed=0)
         self.precision = self._precision(self.recipe.student, self.recipe.training)
         sources = yield from self._sources(plain)
         for seed, source in zip(self.recipe.seeds, sources, strict=True):
-            for arm in STUDENTS:
-                network = self.setting.build(self.recipe.student, seed)
-                taught = None if arm == "control" else source
-                lesson = self._lesson(self.recipe.student, seed, taught, plain)
-                member = Member(arm=arm, seed=seed, network=network, lesson=lesson)
-                self.members[arm].append(member)
-        # all students a report at a time: control and distilled are drawn side by side, and a
-        # band over the seeds stands from the first point on
-        everyone = [member for arm in STUDENTS for member in self.members[arm]]
-        yield from self._advance(everyone, self.recipe.training, "students")
-        if self.recipe.scheme.peers:
-            yield from map(self._standing, self.members["teacher"])
+            key = ("control", control_of(self.recipe), seed)
+            control = self.shared.once(key, partial(self._student, "control", seed, None, plain))
+            self.members["control"].append(control)
+            self.members["distilled"].append(self._student("distilled", seed, source, plain))
+
+    def _student(self, arm: ArmName, seed: int, source: Source | None, plain: Views) -> Member:
+        network = self.setting.build(self.recipe.student, seed)
+        lesson = self._lesson(self.recipe.student, seed, source, plain)
+        return Member(arm=arm, seed=seed, network=network, lesson=lesson)
 
     def _sources(self, plain: Views) -> Generator[Event | Progress, None, list[Source]]:
         """For each seed, what its distilled student learns from."""
@@ -253,10 +293,15 @@ class Classroom:
         heavy = not fits_in_memory([s for term in terms for s in term.teacher_shapes], rows)
         if recipe.training.augmentation.on or (watched and heavy):
             return Source(terms, rerun(teacher, watched))
-        asking = cached(teacher, plain, wanted, watched, pooled(terms))
         phase: Phase = "students" if part is None else "assistants"
         start = part[0] / part[1] if part else 0.0
-        return Source(terms, (yield from telling(phase, asking, start=start, scale=0.0)))
+
+        def ask() -> Generator[Progress, None, Kept]:
+            asking = cached(teacher, plain, wanted, watched, pooled(terms))
+            return (yield from telling(phase, asking, start=start, scale=0.0))
+
+        key = ("answers", id(teacher), id(plain), watched, pooled(terms), wanted.numpy().tobytes())
+        return Source(terms, (yield from self.shared.once_told(key, ask)))
 
     def _shown(self, seed: int) -> Tensor:
         """Indices of all samples on which this seed's student will ask the teacher."""

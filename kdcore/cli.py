@@ -1,4 +1,4 @@
-"""python -m kdcore: run a recipe, serve the cluster, list what there is to choose from."""
+"""python -m kdcore: run a recipe or a sweep, serve the cluster, list what there is to choose."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from pydantic_core import to_json
 from kdcore.errors import HomeError, KdError, RecipeError, UploadError
 from kdcore.recipe import Recipe
 from kdcore.settings import Settings
+from kdcore.sweep import Sweep
 from kdcore.uploads.storage import ONNX, SCALES
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from kdcore.result import Event, Progress, Result
     from kdcore.shelf import Shelf
     from kdcore.uploads import OwnTeacher
@@ -48,6 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="also write the models and curves here"
     )
     run.set_defaults(command=_run)
+    sweep = commands.add_parser("sweep", help="run a sweep; stdout gets a table as CSV")
+    sweep.add_argument("sweep", metavar="SWEEP.json")
+    sweep.add_argument(
+        "--out", type=Path, metavar="DIR", help="also write sweep.json, .csv and .parquet here"
+    )
+    sweep.set_defaults(command=_sweep)
     serve = commands.add_parser("cluster", help="serve this machine's workers until they are idle")
     serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
     serve.set_defaults(command=_cluster)
@@ -110,6 +119,50 @@ def _run(options: argparse.Namespace) -> int:
     if out is not None:
         _write(out, latest, events, shelf)
     return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    sweep = Sweep.load(options.sweep)
+    recipes = sweep.members()
+    out: Path | None = options.out
+    if out is not None:
+        _make_folder(out)
+    from kdcore.experiment import default_shelf, fetched
+    from kdcore.group import run_sweep
+    from kdcore.outcome import Outcome, table
+    from kdcore.result import Result
+
+    for recipe in recipes:
+        for _ in fetched(recipe):
+            pass
+    found = [Outcome(setting, error="not run") for setting in sweep.settings()]
+    try:
+        for place, happening in run_sweep(recipes, default_shelf()):
+            if isinstance(happening, Result):
+                found[place] = Outcome(found[place].setting, happening)
+            elif isinstance(happening, KdError):
+                found[place] = Outcome(found[place].setting, error=str(happening))
+            else:
+                continue
+            known = sum(outcome.error != "not run" for outcome in found)
+            print(f"{known} of {len(found)}", file=sys.stderr, flush=True)
+    finally:  # whatever stopped it, what was found out is told
+        frame = table(found)
+        print(frame.to_csv(index=False), end="", flush=True)
+        if out is not None:
+            _write_sweep(out, sweep, frame)
+    return 0
+
+
+def _write_sweep(out: Path, sweep: Sweep, frame: pd.DataFrame) -> None:
+    try:
+        (out / "sweep.json").write_text(sweep.to_json() + "\n", encoding="utf-8")
+        frame.to_csv(out / "sweep.csv", index=False)
+        frame.to_parquet(out / "sweep.parquet", index=False)
+    except OSError as error:
+        raise HomeError(
+            f"cannot write to {out}: {error.strerror}; give --out another folder"
+        ) from None
 
 
 def _show_line(progress: Progress) -> None:

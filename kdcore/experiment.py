@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -39,6 +40,7 @@ from kdcore.result import (
 )
 from kdcore.setting import Setting
 from kdcore.settings import Settings
+from kdcore.shared import Shared
 from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
 from kdcore.tasks.download import fetch
@@ -93,8 +95,8 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        yield from _fetched(recipe)
-        with closing(_Experiment(recipe, shelf)) as experiment:
+        yield from fetched(recipe)
+        with closing(Experiment(recipe, shelf)) as experiment:
             settings = Settings.from_environment()
             if settings.trace:
                 name = f"{recipe.id}-{time.strftime('%Y%m%d-%H%M%S')}.json.gz"
@@ -106,7 +108,7 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
         torch.set_num_threads(threads)
 
 
-def _fetched(recipe: Recipe) -> Iterator[Progress]:
+def fetched(recipe: Recipe) -> Iterator[Progress]:
     """Download what the recipe's data sets lack."""
     names = {recipe.task, recipe.transfer.source} - {"task", "noise"}
     for task in map(tasks.get, sorted(names)):
@@ -123,27 +125,35 @@ Pairs = list[tuple[Tensor, Tensor]]
 """For each seed, the test logits after the last step, and of the best on validation."""
 
 
-class _Experiment:
-    def __init__(self, recipe: Recipe, shelf: Shelf) -> None:
+class Experiment:
+    """One recipe from its teachers to what its models cost; shared: with others beside it."""
+
+    def __init__(self, recipe: Recipe, shelf: Shelf, shared: Shared | None = None) -> None:
         self.recipe, self.shelf = recipe, shelf
-        self.room = Classroom(recipe, shelf)
+        self.room = Classroom(recipe, shelf, shared)
         self.setting, self.members = self.room.setting, self.room.members
 
     def steps(self) -> Iterator[Event | Progress | Result]:
+        """All of it, the verdict first, what the models cost after it."""
         yield from self.room.train_teachers()
         yield from self.room.train_students()
+        result, outputs = yield from self.judge()
+        yield result
+        yield Progress("measuring", 0.0, None)
+        yield (yield from self._measured(replace(result, artifacts=self._keep_logits(outputs))))
+
+    def judge(self) -> Generator[Progress, None, tuple[Result, dict[ArmName, Pairs]]]:
+        """What the trained models are worth on the test split, and their answers."""
         outputs = {}
         for arm in ARMS:
             outputs[arm] = yield from self._test_logits(self.members[arm])
         chain = []
         for members in self.room.assistants:
             chain.append(self._arm(members, (yield from self._test_logits(members))))
-        result = self._verdict(outputs, chain)
-        yield result
-        yield Progress("measuring", 0.0, None)
-        yield (yield from self._measured(replace(result, artifacts=self._keep_logits(outputs))))
+        return self._verdict(outputs, chain), outputs
 
     def close(self) -> None:
+        """Let go of what was opened for an own teacher."""
         for member in self.members["teacher"]:
             if isinstance(member.network, OnnxTeacher):
                 member.network.close()
@@ -152,20 +162,24 @@ class _Experiment:
 
     def _test_logits(self, members: list[Member]) -> Generator[Progress, None, Pairs]:
         """For each member: test logits after the last step, and of the best on validation."""
-        images = self.room.splits["test"].inputs
         pairs = []
         for member in members:
             yield Progress("students", 1.0, 0.0)
-            last = logits(member.network, images)
-            check_finite(member, (last.sum().item(),))
-            kept = {k: v.clone() for k, v in member.network.state_dict().items()}
-            if not member.best.weights or _equal(kept, member.best.weights):
-                pairs.append((last, last))  # a large test set takes longer than many steps
-                continue
-            member.network.load_state_dict(member.best.weights)
-            pairs.append((last, logits(member.network, images)))
-            member.network.load_state_dict(kept)
+            key = ("test logits", id(member))
+            pairs.append(self.setting.shared.once(key, partial(self._tested, member)))
         return pairs
+
+    def _tested(self, member: Member) -> tuple[Tensor, Tensor]:
+        images = self.room.splits["test"].inputs
+        last = logits(member.network, images)
+        check_finite(member, (last.sum().item(),))
+        kept = {k: v.clone() for k, v in member.network.state_dict().items()}
+        if not member.best.weights or _equal(kept, member.best.weights):
+            return last, last  # a large test set takes longer than many steps
+        member.network.load_state_dict(member.best.weights)
+        best = logits(member.network, images)
+        member.network.load_state_dict(kept)
+        return last, best
 
     def _arm(self, members: list[Member], pairs: Pairs) -> Arm:
         """What a model is worth over its seeds, and what it costs."""
@@ -176,9 +190,14 @@ class _Experiment:
             accuracy=tuple(share_correct(last, labels) for last, _ in pairs),
             best_on_validation=tuple(share_correct(best, labels) for _, best in pairs),
             parameters=_parameters(network),
-            macs=macs(network, self.setting.data.input_shape) if counted else None,
+            macs=self._macs(network) if counted else None,
             adapter_parameters=parameters(members[0].adapters),
         )
+
+    def _macs(self, network: nn.Module) -> int:
+        shape = self.setting.data.input_shape
+        key = ("macs", repr(network), shape)  # weights make no difference
+        return self.setting.shared.once(key, lambda: macs(network, shape))
 
     def _verdict(self, outputs: dict[ArmName, Pairs], chain: list[Arm]) -> Result:
         labels = self.room.splits["test"].labels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -17,6 +16,7 @@ from kdcore.methods import UNLABELLED
 from kdcore.recipe import Augmentation, ModelChoice, Recipe
 from kdcore.seeds import derive
 from kdcore.settings import Settings
+from kdcore.shared import Shared
 from kdcore.tasks import balanced_order
 from kdcore.train.terms import terms_of
 from kdcore.train.views import Views
@@ -27,11 +27,12 @@ from kdcore.uploads.network import own_network
 class Setting:
     """Everything a recipe names, looked up and checked before any training.
 
-    Raises RecipeError where a name is unknown, parts do not fit, or samples are too few.
+    shared: with recipes that are run beside this one. Raises RecipeError where a name is unknown,
+    parts do not fit, or samples are too few.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
+    def __init__(self, recipe: Recipe, shared: Shared | None = None) -> None:
+        self.recipe, self.shared = recipe, shared or Shared()
         self.methods = [methods.get(each.name) for each in (recipe.method, *recipe.extra)]
         self.task = tasks.get(recipe.task)
         self.home = Settings.from_environment().home
@@ -44,11 +45,9 @@ class Setting:
         self._check_batches()
         self._check_layers()
         self.seen = self._seen_samples()
-        self.foreign = self._foreign_inputs()
+        self._origin = (recipe.task, recipe.transfer.source)
+        self.foreign, self.pool = self.shared.once(("pool", *self._origin), self._inputs)
         self.labelled, self.unlabelled = self._counts()
-        self.pool = self.data.train.inputs
-        if self.foreign is not None:
-            self.pool = torch.cat([self.pool, self.foreign])
 
     # what fits
 
@@ -211,6 +210,11 @@ class Setting:
             )
         return labelled, unlabelled
 
+    def _inputs(self) -> tuple[Tensor | None, Tensor]:
+        """Samples from elsewhere, if any, and the whole pool: the task's own first, then those."""
+        foreign, own = self._foreign_inputs(), self.data.train.inputs
+        return foreign, own if foreign is None else torch.cat([own, foreign])
+
     def _foreign_inputs(self) -> Tensor | None:
         """Samples from elsewhere, in the shape of this task's, or None."""
         source = self.recipe.transfer.source
@@ -259,14 +263,10 @@ class Setting:
 
     def views(self, how: Augmentation, seed: int) -> Views:
         """The whole pool, the task's training samples first, as a network of that seed sees it."""
-        if not how.on:
-            return self._plain
+        if not how.on:  # of all seeds, as nothing is drawn
+            key = ("plain views", *self._origin)
+            return self.shared.once(key, lambda: Views(self.data, self.pool))
         return Views(self.data, self.pool, how, derive(seed, "views"))
-
-    @cached_property
-    def _plain(self) -> Views:
-        """Of all seeds, as nothing is drawn."""
-        return Views(self.data, self.pool)
 
     def teacher_samples(self, seed: int) -> Tensor:
         """Indices of the samples that a teacher learns from: for a student's seed, the very
@@ -279,6 +279,13 @@ class Setting:
 
     def student_labels(self, seed: int) -> Tensor:
         """The labels (N,) of the whole pool as this seed's student is told them, noise included."""
+        transfer = self.recipe.transfer
+        key = ("labels", *self._origin, transfer.label_noise, transfer.left_out)
+        if not transfer.label_noise:
+            return self.shared.once(key, lambda: self._told(seed))
+        return self.shared.once((*key, seed), lambda: self._told(seed))
+
+    def _told(self, seed: int) -> Tensor:
         labels = self.data.train.labels
         noise = self.recipe.transfer.label_noise
         if noise:
@@ -298,6 +305,11 @@ class Setting:
 
         Both are prefixes of one class-balanced order: more labels keep the ones there were.
         """
+        transfer = self.recipe.transfer.model_dump_json(exclude={"label_noise"})
+        key = ("transfer set", self.recipe.task, transfer, seed)
+        return self.shared.once(key, lambda: self._transfer_set(seed))
+
+    def _transfer_set(self, seed: int) -> tuple[Tensor, Tensor]:
         labels = self.data.train.labels[self.seen]
         order = self.seen[balanced_order(labels, derive(seed, "labelled"))]
         labelled = order[: self.labelled]

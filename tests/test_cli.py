@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import onnxruntime
@@ -16,6 +17,7 @@ from kdcore.errors import HomeError
 from kdcore.recipe import Recipe
 from kdcore.result import SHARE, Progress, Result
 from kdcore.shelf import Shelf
+from kdcore.sweep import Sweep
 from tests.test_experiment import verdict_of
 
 ROOT = Path(__file__).parents[1]
@@ -223,3 +225,34 @@ def test_the_methods_are_listed_with_their_papers_weights(capsys):
 def test_the_catalogue_is_printed_as_json(capsys):
     assert main(["catalogue"]) == 0
     assert {"tasks", "architectures", "methods"} == set(json.loads(capsys.readouterr().out))
+
+
+# sweeps
+
+
+@pytest.fixture
+def sweep_file(quick, tmp_path) -> Path:
+    axes = [{"field": "temperature", "values": [1, 4]}, {"field": "seeds", "values": [[0, 1, 2]]}]
+    path = tmp_path / "sweep.json"
+    path.write_text(Sweep(recipe=quick, axes=axes).to_json())
+    return path
+
+
+def test_a_sweep_prints_a_table_of_its_members_and_writes_it_down(sweep_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["sweep", str(sweep_file), "--out", str(out)]) == 0
+    printed = pd.read_csv(StringIO(capsys.readouterr().out))
+    assert list(printed["temperature"]) == [1, 4]
+    assert printed["distilled.mean"].between(0, 1).all()
+    assert set(printed["pairs"]) == {3}
+    assert set(printed["seeds"]) == {"[0, 1, 2]"}
+    assert len(pd.read_parquet(out / "sweep.parquet")) == 2
+    assert len(pd.read_csv(out / "sweep.csv")) == 2
+    assert Sweep.load(out / "sweep.json") == Sweep.load(sweep_file)
+
+
+def test_a_bad_sweep_is_exit_code_2_and_a_sentence(tmp_path, capsys):
+    path = tmp_path / "sweep.json"
+    path.write_text('{"axes": [{"field": "temperature", "values": []}]}')
+    assert main(["sweep", str(path)]) == 2
+    assert capsys.readouterr().err == "kdcore: axes.0.values is []; give at least one\n"

@@ -12,6 +12,7 @@ from kdcore import cli
 from kdcore.methods import Signals
 from kdcore.recipe import Recipe
 from kdcore.settings import Settings
+from kdcore.sweep import Sweep
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -93,3 +94,8 @@ def test_the_table_of_methods_is_the_one_that_was_measured(monkeypatch):
     for task in measured.TASKS:
         for line in measured.lines():
             assert f"{line.name} | {task}" in kept
+
+
+def test_the_readmes_sweep_is_one():
+    (text,) = blocks("json")
+    assert len(Sweep.from_json(text).members()) == 15

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,11 @@ from kdcore.errors import KdError, RunError
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.runs.cluster import address, answers
 from kdcore.runs.store import Run, Store
+from kdcore.runs.sweeps import Part, SweepRun, Sweeps
 from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
+from kdcore.sweep import Sweep
 from kdcore.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,9 @@ SILENT_SECONDS = 10.0
 SWEEP_SECONDS = 24 * 3600.0
 """Files of that age which no run needs are deleted."""
 
+SIDE_BY_SIDE = 16
+"""Members of a sweep in one part, at most."""
+
 _HERE = f"{platform.node()} "
 
 ROOT = Path(__file__).parents[2]
@@ -54,6 +61,7 @@ class Runner:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.store = Store(settings)
+        self.sweeps = Sweeps(self.store)
         self.shelf = Shelf(settings.ready_home() / "artifacts")
         self._client: Any = None
         self._futures: dict[str, Any] = {}
@@ -73,6 +81,21 @@ class Runner:
         """Start a run again that was cancelled, failed or interrupted."""
         client = self._connected()
         return self._hand_over(client, self.store.restart(run_id, self._cluster(client)))
+
+    def submit_sweep(self, sweep: Sweep, name: str) -> SweepRun:
+        """Queue all members of a sweep, and hand them to the cluster in parts."""
+        client = self._connected()
+        cuts = parts(len(sweep), _workers(client))
+        submitted, handed = self.sweeps.submit(sweep, name, cuts, self._cluster(client))
+        self._hand_over_parts(client, handed)
+        return submitted
+
+    def restart_sweep(self, sweep_id: str) -> SweepRun:
+        """Go on with the members that were cancelled, failed or interrupted."""
+        client = self._connected()
+        again, handed = self.sweeps.restart(sweep_id, self._cluster(client), size=SIDE_BY_SIDE)
+        self._hand_over_parts(client, handed)
+        return again
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to stop: at once if it is queued, else at its next progress event."""
@@ -190,12 +213,12 @@ class Runner:
             return  # another thread is at it
         try:
             now = time.time()
-            silent = [r for r in self.store.unfinished() if now - r.heartbeat > SILENT_SECONDS]
+            silent = self.store.silent(now - SILENT_SECONDS)
             known = {cluster: self._keys(cluster) for cluster in {r.cluster for r in silent}}
             for run in silent:
                 keys = known[run.cluster]
-                if keys is not None and not any(key.startswith(f"{run.id}-") for key in keys):
-                    self.store.interrupt(run.id, silent_since=now - SILENT_SECONDS)
+                if keys is not None and not any(key.startswith(f"{run.task}-") for key in keys):
+                    self.store.interrupt(run.run_id, silent_since=now - SILENT_SECONDS)
         finally:
             self._reconciling.release()
 
@@ -222,6 +245,27 @@ class Runner:
         self._futures[key] = future  # held, so that we hear of a task that never got to its run
         future.add_done_callback(lambda done: self._returned(key, run.id, done))
         return run
+
+    def _hand_over_parts(self, client: Any, handed: Sequence[Part]) -> None:
+        from distributed import fire_and_forget
+
+        def work(run_ids: tuple[str, ...], environment: dict[str, str]) -> None:
+            from kdcore.runs.worker import execute_part
+            from kdcore.settings import Settings
+
+            execute_part(run_ids, Settings.from_environment(environment))
+
+        environment = self.settings.environment()
+        for part in handed:
+            key = f"{part.task}-0"
+            future = client.submit(work, part.run_ids, environment, key=key, pure=False)
+            fire_and_forget(future)
+            self._futures[key] = future
+            future.add_done_callback(partial(self._part_returned, key, part))
+
+    def _part_returned(self, key: str, part: Part, future: Any) -> None:
+        for run_id in part.run_ids:
+            self._returned(key, run_id, future)
 
     def _returned(self, key: str, run_id: str, future: Any) -> None:
         """`execute` writes every end itself; only where it could not is there an error here."""
@@ -319,6 +363,19 @@ class Runner:
         if self._client is not None:
             self._client.close(timeout=1)
             self._client = None
+
+
+def parts(count: int, workers: int) -> list[range]:
+    """The places of a sweep's members that are worked on together, in their order.
+
+    So few at a time that no worker stays idle, and that the first results come soon.
+    """
+    size = max(1, min(SIDE_BY_SIDE, ceil(count / workers)))
+    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _workers(client: Any) -> int:
+    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
 
 
 def _keys_of(client: Any) -> set[str]:

@@ -23,6 +23,16 @@ from kdcore.errors import StoreError
 
 metadata = MetaData()
 
+sweeps = Table(
+    "sweeps",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("sweep", Text, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("created", Float, nullable=False),
+    Index("sweeps_by_age", "created"),
+)
+
 runs = Table(
     "runs",
     metadata,
@@ -43,7 +53,12 @@ runs = Table(
     Column("result", Text),
     Column("error", Text),
     Column("cluster", String(200)),
+    Column("task", String(40)),
+    Column("sweep_id", String(16), ForeignKey("sweeps.id", ondelete="CASCADE")),
+    Column("place", Integer),
+    Column("summary", Text),
     Index("runs_by_age", "created"),
+    Index("runs_by_sweep", "sweep_id", "place"),
     Index("runs_by_state", "state"),
 )
 
@@ -72,7 +87,7 @@ catalogues = Table(
 )
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision under migrations/versions; a test holds the two together."""
 
 

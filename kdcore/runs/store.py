@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import (
     Connection,
@@ -36,6 +36,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import SQLAlchemyError
 
 from kdcore.errors import RunError, StoreError
+from kdcore.outcome import numbers
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress, Result
 from kdcore.runs import schema
@@ -84,6 +85,14 @@ class Run:
         return self.state not in UNFINISHED
 
 
+class Silent(NamedTuple):
+    """An unfinished run that is not heard of: its id, its task's key, and whom it was handed to."""
+
+    run_id: str
+    task: str
+    cluster: str | None
+
+
 class Store:
     """Runs in a database that is brought up to date when it is opened.
 
@@ -102,7 +111,7 @@ class Store:
         """Queue a recipe under a name for people, for that cluster; returns the new run."""
         now = time.time()
         run_id = secrets.token_hex(5)
-        with self._begin() as connection:
+        with self.begin() as connection:
             connection.execute(
                 insert(runs).values(
                     id=run_id,
@@ -119,7 +128,7 @@ class Store:
 
     def request_stop(self, run_id: str) -> Run:
         """Cancel a queued run at once, a running one at its next progress event."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             mine = runs.c.id == run_id
             connection.execute(update(runs).where(mine).values(stop_requested=True))
             connection.execute(
@@ -131,7 +140,7 @@ class Store:
 
     def restart(self, run_id: str, cluster: str | None = None) -> Run:
         """Queue a run again that was cancelled, failed or interrupted, under its own id."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             changed = connection.execute(
                 update(runs)
                 .where(runs.c.id == run_id, runs.c.state.in_(RESTARTABLE))
@@ -171,7 +180,7 @@ class Store:
         if note is not None:
             values["note"] = note.strip()
         if values:
-            with self._begin() as connection:
+            with self.begin() as connection:
                 connection.execute(update(runs).where(runs.c.id == run_id).values(**values))
         return self.get(run_id)
 
@@ -180,7 +189,7 @@ class Store:
         run = self.get(run_id)
         if not run.ended:
             raise RunError(f"run {run.name!r} is {run.state}; cancel it before you delete it")
-        with self._begin() as connection:
+        with self.begin() as connection:
             mine = select(artifacts.c.name).where(artifacts.c.run_id == run_id)
             others = select(artifacts.c.name).where(artifacts.c.run_id != run_id)
             orphans = connection.scalars(mine.where(artifacts.c.name.not_in(others))).all()
@@ -194,7 +203,7 @@ class Store:
     def claim(self, run_id: str) -> Run | None:
         """Begin a new attempt at a run, from nothing; None where it is no longer wanted."""
         now = time.time()
-        with self._begin() as connection:
+        with self.begin() as connection:
             claimed = connection.execute(
                 update(runs)
                 .where(
@@ -234,29 +243,51 @@ class Store:
         Returns whether the attempt should go on: False once a stop is requested, or the attempt
         is over; then nothing is written.
         """
+        with self.begin() as connection:
+            return self._record(connection, run, happened, progress, result)
+
+    def record_all(
+        self, happened: Sequence[tuple[Run, Progress | None, Result | None]]
+    ) -> set[str]:
+        """The same for several runs at once; the ids of those that should go on."""
+        with self.begin() as connection:
+            return {
+                run.id
+                for run, progress, result in happened
+                if self._record(connection, run, (), progress, result)
+            }
+
+    def _record(
+        self,
+        connection: Connection,
+        run: Run,
+        happened: Sequence[Event],
+        progress: Progress | None,
+        result: Result | None,
+    ) -> bool:
         values: dict[str, Any] = {"heartbeat": time.time()}
         if progress is not None:
             values["progress"] = json.dumps(asdict(progress))
         if result is not None:
             values["result"] = result.to_json()
-        with self._begin() as connection:
-            mine = connection.execute(update(runs).where(*_mine(run)).values(**values)).rowcount
-            if not mine:
-                return False
-            if happened:
-                text = json.dumps([asdict(each) for each in happened])
-                connection.execute(insert(events).values(run_id=run.id, events=text))
-            if result is not None:
-                connection.execute(delete(artifacts).where(artifacts.c.run_id == run.id))
-                for role, name in result.artifacts.items():
-                    values = {"run_id": run.id, "role": role, "name": name}
-                    connection.execute(insert(artifacts).values(values))
-            stop = select(runs.c.stop_requested).where(runs.c.id == run.id)
-            return not connection.scalar(stop)
+            values["summary"] = json.dumps(numbers(result))
+        mine = connection.execute(update(runs).where(*_mine(run)).values(**values)).rowcount
+        if not mine:
+            return False
+        if happened:
+            text = json.dumps([asdict(each) for each in happened])
+            connection.execute(insert(events).values(run_id=run.id, events=text))
+        if result is not None:
+            connection.execute(delete(artifacts).where(artifacts.c.run_id == run.id))
+            for role, name in result.artifacts.items():
+                kept = {"run_id": run.id, "role": role, "name": name}
+                connection.execute(insert(artifacts).values(kept))
+        stop = select(runs.c.stop_requested).where(runs.c.id == run.id)
+        return not connection.scalar(stop)
 
     def finish(self, run: Run, state: State, error: str | None = None) -> None:
         """End this attempt, unless it is over already."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             connection.execute(
                 update(runs)
                 .where(*_mine(run))
@@ -265,7 +296,7 @@ class Store:
 
     def interrupt(self, run_id: str, silent_since: float) -> bool:
         """Mark an unfinished run as interrupted unless it gave a sign of life after that time."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             changed = connection.execute(
                 update(runs)
                 .where(
@@ -279,7 +310,7 @@ class Store:
 
     def fail(self, run_id: str, error: str) -> None:
         """End a run that its worker could not end itself."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             connection.execute(
                 update(runs)
                 .where(runs.c.id == run_id, runs.c.state.in_(UNFINISHED))
@@ -290,7 +321,7 @@ class Store:
 
     def get(self, run_id: str) -> Run:
         """One run. Raises RunError where there is none of that id."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             return _run(self._row(connection, run_id))
 
     def find(
@@ -303,6 +334,7 @@ class Store:
     ) -> list[Run]:
         """Runs, newest first: with the text in name, note or tags, in any state, with all tags."""
         query = select(runs).order_by(runs.c.created.desc(), runs.c.id).limit(limit)
+        query = query.where(runs.c.sweep_id.is_(None))
         if text.strip():
             columns = (runs.c.name, runs.c.note, runs.c.tags, runs.c.id)
             query = query.where(or_(*(c.icontains(text.strip(), autoescape=True) for c in columns)))
@@ -310,23 +342,41 @@ class Store:
             query = query.where(runs.c.state.in_(states))
         for tag in tags:
             query = query.where(runs.c.tags.contains(_tags_text(tag), autoescape=True))
-        with self._begin() as connection:
+        with self.begin() as connection:
             return _readable(connection.execute(query))
 
     def unfinished(self) -> list[Run]:
         """Queued and running runs, oldest first: the order in which they are worked on."""
-        query = select(runs).where(runs.c.state.in_(UNFINISHED)).order_by(runs.c.created)
-        with self._begin() as connection:
+        alone = (runs.c.sweep_id.is_(None), runs.c.state.in_(UNFINISHED))
+        query = select(runs).where(*alone).order_by(runs.c.created)
+        with self.begin() as connection:
             return _readable(connection.execute(query))
 
+    def waiting(self, before: float | None = None) -> int:
+        """How many tasks are queued or under way, parts of sweeps included, made before a time."""
+        task = func.coalesce(runs.c.task, runs.c.id)
+        query = select(func.count(task.distinct())).where(runs.c.state.in_(UNFINISHED))
+        if before is not None:
+            query = query.where(runs.c.created < before)
+        with self.begin() as connection:
+            return connection.scalar(query) or 0
+
+    def silent(self, since: float) -> list[Silent]:
+        """Unfinished runs, members included, that gave no sign of life after that time."""
+        columns = (runs.c.id, func.coalesce(runs.c.task, runs.c.id), runs.c.cluster)
+        query = select(*columns).where(runs.c.state.in_(UNFINISHED), runs.c.heartbeat < since)
+        with self.begin() as connection:
+            return [Silent(*row) for row in connection.execute(query)]
+
     def count(self) -> int:
-        """How many runs there are."""
-        with self._begin() as connection:
-            return connection.scalar(select(func.count()).select_from(runs)) or 0
+        """How many runs there are, members of sweeps aside."""
+        with self.begin() as connection:
+            alone = select(func.count()).where(runs.c.sweep_id.is_(None))
+            return connection.scalar(alone) or 0
 
     def tags(self) -> list[str]:
         """Every tag in use, sorted."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             texts = connection.scalars(select(runs.c.tags).distinct())
             return sorted({tag for text in texts for tag in json.loads(text)})
 
@@ -337,7 +387,7 @@ class Store:
             .where(events.c.run_id == run_id, events.c.number > after)
             .order_by(events.c.number)
         )
-        with self._begin() as connection:
+        with self.begin() as connection:
             rows = connection.execute(query).all()
         found = [Event(**each) for row in rows for each in json.loads(row.events)]
         return found, rows[-1].number if rows else after
@@ -347,12 +397,12 @@ class Store:
     def catalogue(self, catalogue_id: str) -> str | None:
         """The catalogue text kept under that content hash, or None."""
         query = select(catalogues.c.catalogue).where(catalogues.c.id == catalogue_id)
-        with self._begin() as connection:
+        with self.begin() as connection:
             return connection.scalar(query)
 
     def keep_catalogue(self, catalogue_id: str, text: str) -> None:
         """Keep a catalogue under its content hash; keeping it twice is fine."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             connection.execute(delete(catalogues).where(catalogues.c.id == catalogue_id))
             connection.execute(insert(catalogues).values(id=catalogue_id, catalogue=text))
 
@@ -360,13 +410,14 @@ class Store:
 
     def artifacts(self) -> set[str]:
         """Names of all files that some run needs."""
-        with self._begin() as connection:
+        with self.begin() as connection:
             return set(connection.scalars(select(artifacts.c.name)))
 
-    # inside
+    # inside, and for the stores of sweeps and searches in the same database
 
     @contextmanager
-    def _begin(self) -> Iterator[Connection]:
+    def begin(self) -> Iterator[Connection]:
+        """A transaction: all of it happens, or nothing."""
         with _plain_errors(self._engine), self._engine.begin() as connection:
             yield connection
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +45,79 @@ def execute(run_id: str, settings: Settings) -> None:
     with _heartbeat(store, run), _one_at_a_time:
         state, sentence = _outcome(store, run, Shelf(settings.ready_home() / "artifacts"))
     _last_word(store, run, state, sentence)
+
+
+def execute_part(run_ids: Sequence[str], settings: Settings) -> None:
+    """Work on members of a sweep side by side, each until it is done, stopped or has failed.
+
+    Those that are done already, as where a killed worker's part is taken up by another, are left
+    as they are.
+    """
+    store = _store(settings)
+    claimed = [run for run in map(store.claim, run_ids) if run is not None]
+    if not claimed:
+        return
+    with _heartbeat(store, *claimed), _one_at_a_time:
+        part = _Part(store, claimed)
+        try:
+            part.work(Shelf(settings.ready_home() / "artifacts"))
+        except Exception as error:
+            log.exception("a part of a sweep failed")
+            part.fail(_sentence(error))
+
+
+class _Part:
+    """Members of a sweep that are worked on: what is known of each, and who is left."""
+
+    def __init__(self, store: Store, claimed: Sequence[Run]) -> None:
+        self.store = store
+        self.left = dict(enumerate(claimed))
+        self.progress: dict[int, Progress] = {}
+        self.flushed = time.monotonic()
+
+    def work(self, shelf: Shelf) -> None:
+        from kdcore.experiment import fetched
+        from kdcore.group import run_together
+
+        recipes = [run.recipe for run in self.left.values()]
+        for recipe in recipes:
+            for _ in fetched(recipe):
+                pass
+        for place, happening in run_together(recipes, shelf):
+            if place not in self.left:
+                continue  # it was stopped; what it shares with others goes on
+            if isinstance(happening, Progress):
+                self.progress[place] = happening
+            elif isinstance(happening, Result):
+                self._end(place, "done", result=happening)
+            elif isinstance(happening, KdError):
+                self._end(place, "failed", str(happening))
+            self._flush()
+            if not self.left:
+                return
+
+    def fail(self, sentence: str) -> None:
+        """End all that are left."""
+        for place in list(self.left):
+            self._end(place, "failed", sentence)
+
+    def _end(
+        self, place: int, state: State, sentence: str | None = None, result: Result | None = None
+    ) -> None:
+        run = self.left.pop(place)
+        if result is not None:
+            self.store.record(run, result=result)
+        _last_word(self.store, run, state, sentence)
+
+    def _flush(self) -> None:
+        if time.monotonic() - self.flushed < FLUSH_SECONDS:
+            return
+        told = [(run, self.progress.get(place), None) for place, run in self.left.items()]
+        wanted = self.store.record_all(told)
+        for place, run in list(self.left.items()):
+            if run.id not in wanted:
+                self._end(place, "cancelled")
+        self.flushed = time.monotonic()
 
 
 def warm_up() -> None:
@@ -124,13 +197,19 @@ def trial(name: str, task: str, settings: Settings) -> Trial | None:
 def _outcome(store: Store, run: Run, shelf: Shelf) -> tuple[State, str | None]:
     try:
         return ("done" if _work(store, run, shelf) else "cancelled"), None
-    except KdError as error:
-        return "failed", str(error)
-    except MemoryError:
-        return "failed", "there is not enough memory for this run; choose smaller models or batches"
     except Exception as error:
-        log.exception("run %s failed", run.id)
-        return "failed", f"an unexpected error ended the run ({type(error).__name__}: {error})"
+        if not isinstance(error, KdError | MemoryError):
+            log.exception("run %s failed", run.id)
+        return "failed", _sentence(error)
+
+
+def _sentence(error: Exception) -> str:
+    """Why a run failed, in words."""
+    if isinstance(error, KdError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is not enough memory for this run; choose smaller models or batches"
+    return f"an unexpected error ended the run ({type(error).__name__}: {error})"
 
 
 def _work(store: Store, run: Run, shelf: Shelf) -> bool:
@@ -158,16 +237,16 @@ def _work(store: Store, run: Run, shelf: Shelf) -> bool:
 
 
 @contextmanager
-def _heartbeat(store: Store, run: Run) -> Iterator[None]:
+def _heartbeat(store: Store, *working: Run) -> Iterator[None]:
     """A sign of life every few seconds, also while a long phase has nothing to tell."""
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(HEARTBEAT_SECONDS):
             try:
-                store.record(run)
+                store.record_all([(run, None, None) for run in working])
             except StoreError as error:
-                log.warning("no heartbeat for run %s: %s", run.id, error)
+                log.warning("no heartbeat for run %s: %s", working[0].id, error)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

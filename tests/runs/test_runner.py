@@ -17,6 +17,7 @@ from kdcore.runs import runner
 from kdcore.runs.cluster import answers
 from kdcore.runs.runner import Runner
 from kdcore.settings import Settings
+from kdcore.sweep import Sweep
 from tests.processes import ROOT, cluster_pid, eventually, kill_cluster
 from tests.runs.test_store import ended
 from tests.test_experiment import verdict_of
@@ -324,3 +325,44 @@ def test_a_scheduler_that_does_not_answer_is_a_sentence(home, monkeypatch, quick
     assert lost.store.count() == before
     assert answers("tcp://127.0.0.1:9") is False
     lost.close()
+
+
+# sweeps
+
+
+@pytest.fixture
+def grid(quick) -> Sweep:
+    return Sweep(recipe=quick, axes=[{"field": "temperature", "values": list(range(1, 8))}])
+
+
+def test_every_member_of_a_sweep_is_done_once_in_the_cluster(run_it, grid):
+    submitted = run_it.submit_sweep(grid, "mine")
+    assert eventually(lambda: run_it.sweeps.get(submitted.id).counts == {"done": 7})
+    attempts = [run_it.store.get(row.run_id).attempt for row in run_it.sweeps.members(submitted.id)]
+    assert attempts == [1] * 7
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_no_member_of_a_sweep(run_it, quick, monkeypatch):
+    slow = quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3000})})
+    monkeypatch.setattr(runner, "SIDE_BY_SIDE", 2)
+    sweep = Sweep(recipe=slow, axes=[{"field": "temperature", "values": [1, 2, 3, 4, 5]}])
+    submitted = run_it.submit_sweep(sweep, "mine")
+    assert eventually(lambda: run_it.sweeps.get(submitted.id).counts.get("done", 0) >= 2)
+    before = {row.run_id: row for row in run_it.sweeps.members(submitted.id) if row.summary}
+    for process in psutil.Process(cluster_pid(run_it.settings.home)).children(recursive=True):
+        if "spawn_main" in " ".join(process.cmdline()):
+            os.kill(process.pid, signal.SIGKILL)
+    assert eventually(lambda: run_it.sweeps.get(submitted.id).counts == {"done": 5})
+    after = {row.run_id: row for row in run_it.sweeps.members(submitted.id)}
+    assert {run_id: after[run_id] for run_id in before} == before
+
+
+@pytest.mark.parametrize(
+    ("count", "workers", "expected"),
+    [(1, 4, [1]), (40, 1, [16, 16, 8]), (6, 4, [2, 2, 2]), (0, 1, [])],
+)
+def test_parts_keep_all_workers_at_work_and_are_not_too_large(count, workers, expected):
+    cut = runner.parts(count, workers)
+    assert [len(part) for part in cut] == expected
+    assert [place for part in cut for place in part] == list(range(count))

@@ -1,0 +1,204 @@
+"""Sweeps in the store and in a worker: no member is lost, and none is counted twice."""
+
+import pytest
+
+from kdcore.errors import RecipeError, RunError
+from kdcore.runs import worker
+from kdcore.runs.sweeps import Sweeps
+from kdcore.sweep import Sweep
+from tests.runs.test_store import result
+
+
+@pytest.fixture
+def sweeps(store) -> Sweeps:
+    return Sweeps(store)
+
+
+@pytest.fixture
+def grid(quick) -> Sweep:
+    """Six members."""
+    axes = [
+        {"field": "temperature", "values": [1, 4, 9]},
+        {"field": "soft_share", "values": [0.1, 0.9]},
+    ]
+    return Sweep(recipe=quick, axes=axes)
+
+
+@pytest.fixture
+def queued(sweeps, grid):
+    """A sweep in two parts, of four members and of two."""
+    return sweeps.submit(grid, "mine", [range(4), range(4, 6)], "a cluster")
+
+
+def finished(store, part):
+    for run_id in part.run_ids:
+        run = store.claim(run_id)
+        store.record(run, result=result())
+        store.finish(run, "done")
+
+
+# the store
+
+
+def test_a_sweep_is_stored_with_all_its_members_queued(sweeps, store, grid, queued):
+    submitted, parts = queued
+    assert submitted.sweep == grid
+    assert submitted.counts == {"queued": 6}
+    assert [len(part.run_ids) for part in parts] == [4, 2]
+    ids = [run_id for part in parts for run_id in part.run_ids]
+    assert [store.get(run_id).recipe for run_id in ids] == grid.members()
+    assert [member.place for member in sweeps.members(submitted.id)] == list(range(6))
+
+
+def test_a_sweep_that_is_none_is_not_stored_at_all(sweeps, store, quick):
+    wrong = Sweep(recipe=quick, axes=[{"field": "temperature", "values": [4, -1]}])
+    with pytest.raises(RecipeError, match="temperature is -1"):
+        sweeps.submit(wrong, "mine", [range(2)])
+    assert sweeps.find() == []
+    assert store.waiting() == 0
+
+
+def test_members_are_in_no_list_of_runs(store, quick, queued):
+    alone = store.submit(quick, "alone")
+    assert [run.id for run in store.find()] == [alone.id]
+    assert [run.id for run in store.unfinished()] == [alone.id]
+    assert store.count() == 1
+
+
+def test_a_part_waits_as_one(store, quick, queued):
+    assert store.waiting() == 2
+    alone = store.submit(quick, "alone")
+    assert store.waiting() == 3
+    assert store.waiting(before=alone.created) == 2
+
+
+def test_what_a_member_gave_stands_in_a_row_beside_its_place(sweeps, store, queued):
+    submitted, (_, part) = queued
+    finished(store, part)
+    rows = sweeps.members(submitted.id)
+    assert [row.state for row in rows] == ["queued"] * 4 + ["done"] * 2
+    assert [row.summary is not None for row in rows] == [False] * 4 + [True] * 2
+    assert rows[5].summary["verdict"] == "too few seeds"
+    assert sweeps.get(submitted.id).counts == {"queued": 4, "done": 2}
+    assert sweeps.get(submitted.id).left == 4
+
+
+def test_members_are_read_a_page_at_a_time(sweeps, queued):
+    submitted, _ = queued
+    assert [row.place for row in sweeps.members(submitted.id, start=2, limit=3)] == [2, 3, 4]
+
+
+def test_cancelling_keeps_what_is_done(sweeps, store, queued):
+    submitted, (first, part) = queued
+    finished(store, part)
+    under_way = store.claim(first.run_ids[0])
+    stopped = sweeps.request_stop(submitted.id)
+    assert stopped.counts == {"cancelled": 3, "running": 1, "done": 2}
+    assert store.record(under_way) is False
+
+
+def test_what_was_not_done_starts_again_and_what_was_stays(sweeps, store, queued):
+    submitted, (_, part) = queued
+    finished(store, part)
+    sweeps.request_stop(submitted.id)
+    again, parts = sweeps.restart(submitted.id, "another", size=3)
+    assert again.counts == {"queued": 4, "done": 2}
+    assert [len(each.run_ids) for each in parts] == [3, 1]
+    assert len({each.task for each in parts} | {part.task}) == 3
+
+
+def test_sweeps_are_found_by_name_newest_first(sweeps, grid, queued):
+    later, _ = sweeps.submit(grid, "another one", [range(6)])
+    assert [each.id for each in sweeps.find()] == [later.id, queued[0].id]
+    assert [each.id for each in sweeps.find("MINE")] == [queued[0].id]
+    assert sweeps.rename(later.id, " better ").name == "better"
+    with pytest.raises(RunError, match="needs a name"):
+        sweeps.rename(later.id, " ")
+
+
+def test_a_sweep_goes_with_all_its_members_once_none_is_left_to_do(sweeps, store, queued):
+    submitted, parts = queued
+    with pytest.raises(RunError, match="under way; cancel it before you delete it"):
+        sweeps.delete(submitted.id)
+    sweeps.request_stop(submitted.id)
+    sweeps.delete(submitted.id)
+    assert sweeps.find() == []
+    with pytest.raises(RunError):
+        store.get(parts[0].run_ids[0])
+    with pytest.raises(RunError, match="there is no sweep"):
+        sweeps.get(submitted.id)
+
+
+def test_a_silent_member_is_looked_for_under_its_parts_key(store, queued):
+    _, (first, second) = queued
+    silent = store.silent(since=store.get(first.run_ids[0]).heartbeat + 1)
+    assert {each.run_id: each.task for each in silent} == {
+        run_id: part.task for part in (first, second) for run_id in part.run_ids
+    }
+    assert {each.cluster for each in silent} == {"a cluster"}
+
+
+# a worker
+
+
+def test_a_part_is_done_member_by_member(sweeps, settings, queued, grid):
+    submitted, (first, second) = queued
+    worker.execute_part(first.run_ids, settings)
+    assert sweeps.get(submitted.id).counts == {"done": 4, "queued": 2}
+    worker.execute_part(second.run_ids, settings)
+    rows = sweeps.members(submitted.id)
+    assert [row.state for row in rows] == ["done"] * 6
+    assert len({row.summary["control.mean"] for row in rows}) == 1
+    assert all(row.summary["pairs"] == 3 for row in rows)
+
+
+def test_a_part_that_is_taken_up_again_does_only_what_is_left(store, settings, queued):
+    _, (first, _) = queued
+    done, under_way, *_ = first.run_ids
+    finished(store, type(first)(first.task, (done,)))
+    before = store.get(done)
+    store.claim(under_way)  # by a worker that was killed
+    worker.execute_part(first.run_ids, settings)
+    assert store.get(done) == before
+    assert store.get(under_way).state == "done"
+    assert [store.get(run_id).attempt for run_id in first.run_ids] == [1, 2, 1, 1]
+
+
+def test_a_member_that_fails_says_why_and_ends_no_other(sweeps, settings, quick):
+    sweep = Sweep(recipe=quick, axes=[{"field": "method.name", "values": ["kd", "attention"]}])
+    submitted, (part,) = sweeps.submit(sweep, "mine", [range(2)])
+    worker.execute_part(part.run_ids, settings)
+    fine, wrong = sweeps.members(submitted.id)
+    assert (fine.state, wrong.state) == ("done", "failed")
+    assert "attention" in wrong.error
+
+
+def test_an_unexpected_error_fails_the_part_in_a_sentence(sweeps, settings, queued, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("of all things")
+        yield
+
+    monkeypatch.setattr("kdcore.group.run_together", broken)
+    submitted, (first, _) = queued
+    worker.execute_part(first.run_ids, settings)
+    rows = sweeps.members(submitted.id, limit=4)
+    assert {row.state for row in rows} == {"failed"}
+    assert "ZeroDivisionError: of all things" in rows[0].error
+
+
+def test_members_that_are_stopped_end_and_the_others_go_on(
+    sweeps, store, settings, queued, monkeypatch
+):
+    submitted, (first, _) = queued
+    monkeypatch.setattr(worker, "FLUSH_SECONDS", 0.0)
+    record_all = store.record_all
+    store.request_stop(first.run_ids[1])
+
+    def stop_one(self, happened):
+        store.request_stop(first.run_ids[2])
+        return record_all(happened)
+
+    monkeypatch.setattr(type(store), "record_all", stop_one)
+    worker.execute_part(first.run_ids, settings)
+    states = [row.state for row in sweeps.members(submitted.id, limit=4)]
+    assert states == ["done", "cancelled", "cancelled", "done"]
