@@ -348,6 +348,7 @@ class Classroom:
         return Lesson(
             *(views, self.setting.student_labels(seed), samples if source else samples[:1], seed),
             *(training, self.splits["validation"], teaching, self._precision(choice, training)),
+            apart=not any(method.formula for method in self.setting.methods),
         )
 
     def _advance(

@@ -70,7 +70,7 @@ def run(
     Raises RecipeError, before any training, on a recipe that cannot be run.
     """
     result = None
-    for happening in steps(recipe, shelf or default_shelf()):
+    for happening in traced_steps(recipe, shelf or default_shelf()):
         if on_event is not None:
             on_event(happening)
         if isinstance(happening, Result):
@@ -89,7 +89,7 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
 
     The first result carries the verdict, the last one size and latency as well. Closing the
     generator stops the run. One thread is used throughout, so that the same recipe gives the same
-    numbers here and in a worker.
+    numbers here and in a worker; on Linux, this process keeps what it frees from then on.
     """
     keep_freed()
     threads = torch.get_num_threads()
@@ -97,15 +97,21 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     try:
         yield from fetched(recipe)
         with closing(Experiment(recipe, shelf)) as experiment:
-            settings = Settings.from_environment()
-            if settings.trace:
-                name = f"{recipe.id}-{time.strftime('%Y%m%d-%H%M%S')}.json.gz"
-                path = settings.ready_home() / "traces" / name
-                yield from traced(experiment.steps(), path)
-            else:
-                yield from experiment.steps()
+            yield from experiment.steps()
     finally:
         torch.set_num_threads(threads)
+
+
+def traced_steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
+    """A run as a generator, which leaves a trace of itself where KDCORE_TRACE is set.
+
+    To be taken and closed in one thread.
+    """
+    settings, happenings = Settings.from_environment(), steps(recipe, shelf)
+    if not settings.trace:
+        return happenings
+    name = f"{recipe.id}-{time.strftime('%Y%m%d-%H%M%S')}.json.gz"
+    return traced(happenings, settings.ready_home() / "traces" / name)
 
 
 def fetched(recipe: Recipe) -> Iterator[Progress]:

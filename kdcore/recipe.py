@@ -276,7 +276,7 @@ class Recipe(_Part):
 
     @property
     def id(self) -> str:
-        """Content hash: recipes of one id give the same numbers.
+        """Content hash: recipes of one id give the same numbers, on processors that compute alike.
 
         What stands at its default is left out, so that a field that is new changes no recipe's.
         """
@@ -287,7 +287,10 @@ class Recipe(_Part):
         """All that decides what the teacher of this seed, or a co-teacher, becomes."""
         include = {"task", "teacher_training", "teacher_labelled"}
         teacher = (choice or self.teacher).model_dump(mode="json")
-        return {**self.model_dump(mode="json", include=include), "teacher": teacher, "seed": seed}
+        told = self.model_dump(mode="json", include=include)
+        if told["teacher_training"]["precision"] == "auto":  # as teachers were named before it was
+            del told["teacher_training"]["precision"]
+        return {**told, "teacher": teacher, "seed": seed}
 
     @property
     def summary(self) -> str:

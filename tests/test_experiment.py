@@ -305,6 +305,18 @@ def test_a_method_is_shown_the_labels_of_the_labelled_samples_and_of_no_other(
     assert seen == dict.fromkeys(shown, UNLABELLED) | told
 
 
+@pytest.mark.parametrize("widths", [[7], [5, 5]])
+def test_without_any_term_both_students_are_the_same_to_the_last_digit(quick, shelf, widths):
+    told = steps_to_the_verdict(
+        changed(quick, method={"name": "hard"}, student={"options": {"widths": widths}}), shelf
+    )
+    curves = {arm: [] for arm in ARMS}
+    for each in told:
+        if isinstance(each, Event):
+            curves[each.arm].append((each.seed, each.step, dict(each.metrics)))
+    assert curves["control"] == curves["distilled"]
+
+
 def test_the_transfer_set_makes_no_difference_to_the_control(quick, shelf):
     with_more = changed(quick, transfer={"labelled": 40, "unlabelled": 500})
     without = changed(quick, transfer={"labelled": 40})

@@ -114,6 +114,24 @@ def test_a_network_of_other_layers_or_another_input_has_a_file_of_its_own(monkey
     assert to_onnx(strided, (1, 8, 8)) == fresh(monkeypatch, strided, (1, 8, 8))
 
 
+def test_layers_that_do_not_print_all_they_compute_are_translated_each_time(monkeypatch):
+    def network(whole):
+        pool = nn.AvgPool2d(3, padding=1, count_include_pad=whole)
+        return nn.Sequential(pool, nn.Flatten(), nn.Linear(9, 2))
+
+    assert repr(network(True)) == repr(network(False))
+    for whole in (True, False):
+        each = network(whole)
+        assert to_onnx(each, (1, 7, 7)) == fresh(monkeypatch, each, (1, 7, 7))
+
+
+def test_large_files_are_not_kept(monkeypatch):
+    monkeypatch.setattr(export, "TEMPLATE_BYTES", 10)
+    monkeypatch.setattr(export, "_templates", {})
+    to_onnx(nn.Sequential(nn.Flatten(), nn.Linear(4, 2)), (1, 2, 2))
+    assert export._templates == {}
+
+
 def test_no_more_files_are_kept_than_a_few(monkeypatch):
     monkeypatch.setattr(export, "TEMPLATES", 1)
     monkeypatch.setattr(export, "_templates", {})

@@ -304,3 +304,11 @@ def test_a_sliders_bounds_hold_the_default_of(part, field):
 def test_the_default_number_of_seeds_is_within_its_sliders_bounds():
     limits = bounds(Recipe, "seeds")
     assert limits.low <= len(Recipe().seeds) <= limits.high
+
+
+def test_a_teacher_is_named_by_its_precision_only_where_a_recipe_names_one():
+    def part(**training):
+        return Recipe(teacher_training=training).teacher_part(0)["teacher_training"]
+
+    assert "precision" not in part()
+    assert part(precision="bfloat16")["precision"] == "bfloat16"

@@ -17,6 +17,7 @@ from kdcore.train.ensemble import Ensemble
 from kdcore.train.loop import backward
 from kdcore.train.mutual import mutual_loss
 from kdcore.train.objective import NOBODY, Half, weighed
+from kdcore.train.precision import answer
 from kdcore.train.terms import Outputs, Term, hard_weight
 from kdcore.train.views import Batch, View
 from tests.test_experiment import accuracies, changed, steps_to_the_verdict, verdict_of
@@ -376,6 +377,20 @@ def test_gradients_are_those_of_the_whole_loss_adapters_included():
             torch.testing.assert_close(weight.grad, expected.grad)
     assert shares[SHARE + "neither"] == 0
     assert sum(shares.values()) == pytest.approx(1)
+
+
+def test_peers_and_students_compute_in_the_same_precision(quick, shelf, monkeypatch):
+    asked = []
+
+    def spy(network, inputs, precision="float32"):
+        asked.append(precision)
+        return answer(network, inputs, precision)
+
+    for module in ("objective", "mutual"):
+        monkeypatch.setattr(f"kdcore.train.{module}.answer", spy)
+    training = {"steps": 3, "precision": "bfloat16"}
+    verdict_of(changed(quick, scheme={"peers": 1}, training=training), shelf)
+    assert set(asked) == {"bfloat16"}
 
 
 # what is learnt beside the student

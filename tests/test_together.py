@@ -219,6 +219,24 @@ def test_a_member_that_diverges_disturbs_no_other():
         )
 
 
+@pytest.mark.parametrize("heat", [20.0, 100.0])
+def test_a_divergence_is_told_rightly_at_a_high_temperature(heat):
+    for _, told, _, expected in both_ways(pupil(0, temperature=heat), pupil(1, temperature=heat)):
+        for one, other in zip(told, expected, strict=True):
+            assert one.metrics["soft"] == pytest.approx(other.metrics["soft"], rel=0.02, abs=1e-4)
+
+
+def test_no_more_are_trained_at_once_than_a_pass_leaves_room_for(monkeypatch):
+    counts = []
+    cohort = together.Cohort
+    monkeypatch.setattr(
+        together, "Cohort", lambda some, pupils: counts.append(len(some)) or cohort(some, pupils)
+    )
+    monkeypatch.setattr(together, "NUMBERS", 3 * 16 * (WIDTH + 5 + 5 + CLASSES))
+    check_equal(*(pupil(seed) for seed in range(7)))
+    assert counts == [3, 3, 1]
+
+
 # who is trained together, and who is not
 
 
@@ -264,6 +282,11 @@ def test_networks_that_are_not_dense_are_trained_alone():
         assert linears(module) is None
         fresh = pupil(control=True)
         assert kind_of(replace(fresh, network=module)) is None
+
+
+def test_what_must_be_the_same_to_the_last_digit_is_trained_alone():
+    fresh = pupil(control=True)
+    assert kind_of(replace(fresh, lesson=replace(fresh.lesson, apart=True))) is None
 
 
 def test_a_teacher_that_answers_every_batch_anew_teaches_one_at_a_time():

@@ -12,7 +12,14 @@ import torch
 from torch import Tensor, nn
 
 TEMPLATES = 32
-"""Files that are kept, to be filled with the next network's weights."""
+TEMPLATE_BYTES = 4_000_000
+"""Files that are kept, to be filled with the next network's weights, and how large each may be."""
+
+PLAIN = (
+    *(nn.Sequential, nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout, nn.Identity),
+    *(nn.Conv2d, nn.MaxPool2d, nn.AdaptiveAvgPool2d),
+)
+"""Layers that name all that they compute when they are printed."""
 
 _templates: dict[tuple[str, tuple[int, ...]], bytes] = {}
 
@@ -30,7 +37,7 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     if key in _templates:
         return _filled(_templates[key], weights)
     content = _exported(network, input_shape)
-    if _holds(content, weights):
+    if len(content) <= TEMPLATE_BYTES and _holds(content, weights):
         if len(_templates) == TEMPLATES:
             _templates.pop(next(iter(_templates)))
         _templates[key] = content
@@ -38,10 +45,8 @@ def to_onnx(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
 
 
 def _is_told_by_its_layers(network: nn.Module) -> bool:
-    """Whether the names of its layers say all that it computes: torch's own, one after another."""
-    return type(network) is nn.Sequential and all(
-        type(layer).__module__.startswith("torch.nn.modules.") for layer in network.modules()
-    )
+    """Whether its layers, printed, say all that it computes."""
+    return all(type(layer) in PLAIN for layer in network.modules())
 
 
 def _holds(content: bytes, weights: dict[str, Tensor]) -> bool:

@@ -214,13 +214,13 @@ def _sentence(error: Exception) -> str:
 
 def _work(store: Store, run: Run, shelf: Shelf) -> bool:
     """Run the recipe, writing as it goes; False where it was told to stop."""
-    from kdcore.experiment import steps
+    from kdcore.experiment import traced_steps
 
     waiting: list[Event] = []
     progress: Progress | None = None
     phase: Phase | None = None
     flushed = 0.0
-    for happening in steps(run.recipe, shelf):
+    for happening in traced_steps(run.recipe, shelf):
         result = happening if isinstance(happening, Result) else None
         if isinstance(happening, Event):
             waiting.append(happening)

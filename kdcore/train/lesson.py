@@ -48,7 +48,9 @@ class Lesson:
 
     labels: (N,) int64, of the whole pool that `views` shows; samples: indices of the labelled
     ones, and where the teacher answers for more, of those too; seed: of their orders, and of what
-    the layers draw by themselves; precision: of the network's own passes in training.
+    the layers draw by themselves; precision: of the network's
+    own passes in training; apart: never trained together with others, so that it comes out the
+    same to the last digit.
     """
 
     views: Views
@@ -59,6 +61,7 @@ class Lesson:
     validation: Split
     teaching: Teaching | None = None
     precision: Precision = "float32"
+    apart: bool = False
 
     def orders(self) -> list[Order]:
         """The samples as they are drawn, from the first step on."""
@@ -74,7 +77,10 @@ class Lesson:
             self.teaching.visible,
         )
         if source.answers is None:
-            return mutual_loss(self.views, self.labels, visible, source.peers, source.terms, recipe)
+            return mutual_loss(
+                *(self.views, self.labels, visible, source.peers, source.terms, recipe),
+                self.precision,
+            )
         return distillation_loss(
             *(self.views, self.labels, visible, source.answers, source.terms, recipe),
             *(list(self.teaching.adapters), self.precision),

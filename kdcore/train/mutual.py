@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from kdcore.methods import UNLABELLED
 from kdcore.recipe import Recipe
+from kdcore.result import Precision
 from kdcore.train.loop import Loss, Losses
 from kdcore.train.objective import NOBODY, Half, cross_entropy, larger_label, weighed
 from kdcore.train.optim import optimizer_for, set_learning_rate
+from kdcore.train.precision import answer
 from kdcore.train.terms import Outputs, Term
 from kdcore.train.views import Batch, Views
 
@@ -28,12 +30,13 @@ def mutual_loss(
     peers: Sequence[nn.Module],
     terms: Sequence[Term],
     recipe: Recipe,
+    precision: Precision = "float32",
 ) -> Loss:
     """The student's loss against its peers, who take their own step whenever it is asked for.
 
     All see the same batch; each learns from the labels and, as the mean over the others, from
     their answers at this moment, which are not moved by it. The peers' optimizer is the student's.
-    The batch is (labelled, transfer), as in `distillation_loss`.
+    The batch is (labelled, transfer), as in `distillation_loss`; precision: of everybody's passes.
     """
     training = recipe.training
     size = training.batch_size
@@ -44,7 +47,7 @@ def mutual_loss(
     def loss(network: nn.Module, batch: Batch, done: float) -> Losses:
         view = views(batch, size)
         seen = larger_label(visible, batch.indices, view)
-        outputs = [each.train()(view.inputs) for each in (network, *peers)]
+        outputs = [answer(each.train(), view.inputs, precision) for each in (network, *peers)]
         told = labels[batch.indices[:size]]
         hard = [cross_entropy(each[:size], told, view, training) for each in outputs]
 

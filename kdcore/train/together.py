@@ -27,7 +27,7 @@ from kdcore.train.terms import Term
 T = TypeVar("T")
 
 NUMBERS = 4_000_000
-"""Of targets that are laid out ahead, at most."""
+"""Of targets that are laid out ahead, and of what a pass leaves behind, at most."""
 
 Told = list[tuple[int, Report]]
 """Who has something to report after a step, by place among the pupils."""
@@ -42,14 +42,27 @@ def rounds(pupils: Sequence[Pupil]) -> Iterator[Told]:
     for place, pupil in enumerate(pupils):
         kind = kind_of(pupil)
         groups.setdefault(place if kind is None else kind, []).append(place)
-    streams = [
-        _alone(key, pupils[key])
-        if isinstance(key, int)
-        else Cohort(places, [pupils[place] for place in places]).rounds()
-        for key, places in groups.items()
-    ]
+    streams = []
+    for key, places in groups.items():
+        if isinstance(key, int):
+            streams.append(_alone(key, pupils[key]))
+            continue
+        most = _side_by_side(pupils[places[0]])
+        for start in range(0, len(places), most):
+            some = places[start : start + most]
+            streams.append(Cohort(some, [pupils[place] for place in some]).rounds())
     for told in zip_longest(*streams, fillvalue=[]):
         yield sorted((each for some in told for each in some), key=lambda each: each[0])
+
+
+def _side_by_side(pupil: Pupil) -> int:
+    """How many pupils of a kind are trained at once: more would not fit into the caches, where a
+    step is arithmetic anyhow, nor at last into memory."""
+    layers, lesson = linears(pupil.network), pupil.lesson
+    assert layers is not None
+    assert lesson is not None
+    rows = len(lesson.samples) * lesson.training.batch_size
+    return max(1, NUMBERS // (rows * sum(sum(layer.weight.shape) for layer in layers)))
 
 
 def _alone(place: int, pupil: Pupil) -> Iterator[Told]:
@@ -60,17 +73,19 @@ def _alone(place: int, pupil: Pupil) -> Iterator[Told]:
 def kind_of(pupil: Pupil) -> Hashable | None:
     """What pupils must share to be trained together; None for one who is trained alone."""
     lesson, layers = pupil.lesson, linears(pupil.network)
-    if lesson is None or layers is None or lesson.views.how.on or lesson.precision != "float32":
+    if lesson is None or layers is None or lesson.apart:
+        return None
+    if lesson.views.how.on or lesson.precision != "float32":
         return None
     terms = terms_of(lesson)
-    if any(term.method.closed is None for term in terms):
+    if any(term.method.closed is None or half_of(term) == 0 for term in terms):
         return None
     if lesson.teaching is not None and not isinstance(lesson.teaching.source.answers, Kept):
         return None
     training = lesson.training
     return (
         *(tuple(layer.weight.shape for layer in layers), id(lesson.views), id(lesson.validation)),
-        *(len(lesson.samples), tuple(map(half_of, terms)), training.steps, training.batch_size),
+        *(len(lesson.samples), len(terms), training.steps, training.batch_size),
         *(training.optimizer, training.schedule, training.warm_up),
     )
 
@@ -113,9 +128,9 @@ def moments(lesson: Lesson) -> Callable[[float], Moment]:
 class Stretch(NamedTuple):
     """The next S steps of K members, laid out; J: the labels, and each term.
 
-    indices (S, U, R) of the samples, a block for each order; targets (S, K, J, B, C); cold, one
-    over T, and pull, of the gradients, (S, K, J, 1, 1); scale, T², and floor, of the divergences,
-    (S, K, J).
+    indices (S, U, R) of the samples, a block for each order; targets (S, K, J, B, C), and their
+    logs, 0 for the labels', of which the whole cross-entropy is told; cold, one over T, and pull,
+    of the gradients, (S, K, J, 1, 1); scale, T² / B, (S, K, J).
     """
 
     indices: Tensor
@@ -123,7 +138,7 @@ class Stretch(NamedTuple):
     cold: Tensor
     pull: Tensor
     scale: Tensor
-    floor: Tensor
+    logs: Tensor | None
 
 
 class Cohort:
@@ -140,7 +155,7 @@ class Cohort:
         self.moments = [moments(lesson) for lesson in self.lessons]
         first = self.lessons[0]
         self.terms = [terms_of(lesson) for lesson in self.lessons]
-        self.halves = [0, *map(half_of, self.terms[0])]
+        self.parts = 1 + len(self.terms[0])
         self.training, self.views, self.validation = first.training, first.views, first.validation
         self.stack = Stack([pupil.network for pupil in self.pupils])
         self.kept = self.stack.values.clone()
@@ -168,7 +183,7 @@ class Cohort:
                     shares = self._step(stretch, step, done, dots[step], done == end)
                     if done < end:
                         yield []
-                sums = sums + (stretch.floor - stretch.scale * dots).sum(0)
+                sums = sums - (stretch.scale * dots).sum(0)
             yield self._report(done, sums / since, shares, learning)
         for member in learning:
             self._end(member)
@@ -178,7 +193,7 @@ class Cohort:
     def _longest(self) -> int:
         """Steps that are laid out at once."""
         classes: int = self.stack.shapes[-1][0]
-        each = len(self.pupils) * len(self.halves) * self.training.batch_size * classes
+        each = len(self.pupils) * self.parts * self.training.batch_size * classes
         return max(1, NUMBERS // each)
 
     def _lay_out(self, start: int, count: int) -> Stretch:
@@ -203,8 +218,8 @@ class Cohort:
     def _targets(self, number: int, whose: Tensor, heats: Tensor) -> Tensor:
         """Of one term, (S, K, B, C)."""
         size = self.training.batch_size
-        half = whose[..., -size:] if self.halves[1 + number] else whose[..., :size]
-        answers = _looked_up([_answers(lesson) for lesson in self.lessons], half)
+        transfer = whose[..., -size:]
+        answers = _looked_up([_answers(lesson) for lesson in self.lessons], transfer)
         found = torch.empty_like(answers)
         for kind, members in _same([terms[number].method.closed for terms in self.terms]):
             assert kind is not None
@@ -215,10 +230,13 @@ class Cohort:
     def _stretch(self, indices: Tensor, targets: Tensor, weights: Tensor, heats: Tensor) -> Stretch:
         size = self.training.batch_size
         scale = heats.square() / size
-        floor = scale * torch.xlogy(targets, targets).sum((3, 4))
-        floor[..., 0] = 0  # of the labels, the whole cross-entropy is told
         pull = (weights * heats / size)[..., None, None]
-        return Stretch(indices, targets, 1 / heats[..., None, None], pull, scale, floor)
+        logs = None
+        if targets.shape[2] > 1:
+            # taken off each step's: of two sums, the difference would be lost at a high temperature
+            logs = targets.clamp_min(torch.finfo(targets.dtype).tiny).log()
+            logs[:, :, 0] = 0
+        return Stretch(indices, targets, 1 / heats[..., None, None], pull, scale, logs)
 
     # a step
 
@@ -231,7 +249,8 @@ class Cohort:
         outputs = self.stack.forward(inputs)
         targets = stretch.targets[step]
         logs = torch.log_softmax(self._halved(outputs[-1]) * stretch.cold[step], 3)
-        torch.bmm(_rows(targets), _rows(logs).mT, out=dots.view(-1, 1, 1))
+        gaps = logs if stretch.logs is None else logs - stretch.logs[step]
+        torch.bmm(_rows(targets), _rows(gaps).mT, out=dots.view(-1, 1, 1))
         slopes = logs.exp_().sub_(targets).mul_(stretch.pull[step])
         shares = self._shares(outputs, slopes) if reporting else None
         self.stack.backward(outputs, self._folded(slopes))
@@ -240,22 +259,19 @@ class Cohort:
         return shares
 
     def _halved(self, logits: Tensor) -> Tensor:
-        """Logits (K, R, C) as (K, J or 1, B, C): for each part of the loss, of its half."""
-        parts: Tensor = logits.unflatten(1, (-1, self.training.batch_size))
-        if parts.shape[1] == 1 or self.halves == [0, 1]:
-            return parts
-        return parts[:, self.halves]
+        """Logits (K, R, C) as (K, J or 1, B, C): the labelled half, and for each term the other."""
+        halves: Tensor = logits.unflatten(1, (-1, self.training.batch_size))
+        if halves.shape[1] == 1 or self.parts == 2:
+            return halves
+        return halves[:, [0, *[1] * (self.parts - 1)]]
 
     def _folded(self, slopes: Tensor) -> Tensor:
         """Gradients (K, J, B, C) of each part of the loss as those of the logits (K, R, C)."""
-        count = len(self.lessons[0].samples)
-        if count == 1:
-            return slopes.sum(1) if slopes.shape[1] > 1 else slopes[:, 0]
-        if self.halves == [0, 1]:
-            return slopes.flatten(1, 2)
-        members, _, size, classes = slopes.shape
-        whole = slopes.new_zeros(members, count, size, classes)
-        return whole.index_add_(1, torch.tensor(self.halves), slopes).flatten(1, 2)
+        if len(self.lessons[0].samples) == 1:
+            return slopes.sum(1) if self.parts > 1 else slopes[:, 0]
+        if self.parts > 2:
+            slopes = torch.stack([slopes[:, 0], slopes[:, 1:].sum(1)], 1)
+        return slopes.flatten(1, 2)
 
     def _shares(self, outputs: list[Tensor], slopes: Tensor) -> Tensor | None:
         """Each part's share of the pull on the weights (K, J): its gradient's length over all."""
@@ -269,7 +285,8 @@ class Cohort:
             self.stack.backward(outputs, self._folded(chosen))
             lengths.append(self.stack.norms())
         each = torch.stack(lengths, 1)
-        return torch.nan_to_num(each / each.sum(1, keepdim=True))
+        total = each.sum(1, keepdim=True)
+        return torch.where(total == 0, 0.0, each / total)
 
     # after the steps
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,16 +13,27 @@ from torch.profiler import ProfilerActivity, profile
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 SECONDS = 20.0
 """That are traced, from the beginning: a second of small steps fills some ten megabytes."""
+
+_one_at_a_time = threading.Lock()
+"""torch has one profiler a process, and crashes where a second one is started."""
 
 
 def traced(happenings: Iterator[T], path: Path) -> Iterator[T]:
     """The same happenings; what torch did until they end, or for some seconds, goes to the path.
 
-    The file is a Chrome trace, gzipped: chrome://tracing and https://ui.perfetto.dev open it.
+    To be taken and closed in one thread. Where another run is being traced, or the file cannot be
+    written, the run goes on without. The file is a Chrome trace, gzipped: chrome://tracing and
+    https://ui.perfetto.dev open it.
     """
-    recorder = profile(activities=[ProfilerActivity.CPU])
+    if not _one_at_a_time.acquire(blocking=False):
+        log.warning("another run is being traced; %s is not written", path.name)
+        yield from happenings
+        return
+    recorder, thread = profile(activities=[ProfilerActivity.CPU]), threading.get_ident()
     recorder.start()
     began, recording = time.monotonic(), True
     try:
@@ -30,11 +43,15 @@ def traced(happenings: Iterator[T], path: Path) -> Iterator[T]:
                 recording = False
                 _write(recorder, path)
     finally:
-        if recording:
+        if recording and threading.get_ident() == thread:  # elsewhere, stopping it would crash
             _write(recorder, path)
 
 
 def _write(recorder: profile, path: Path) -> None:
     recorder.stop()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    recorder.export_chrome_trace(str(path))
+    _one_at_a_time.release()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        recorder.export_chrome_trace(str(path))
+    except OSError as error:
+        log.warning("the trace %s could not be written: %s", path, error)
