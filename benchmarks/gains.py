@@ -7,23 +7,18 @@ keeps every row as soon as it is known, and writes the table. `--again` runs all
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kdcore import Recipe, run  # noqa: E402
-from kdcore.result import Result  # noqa: E402
-from kdcore.statistics import mean, signed, spread  # noqa: E402
+from tables import README, Job, Kept, Table, main, percent
 
-KEPT = Path(__file__).with_suffix(".json")
-README = ROOT / "README.md"
-BEGIN, END = "<!-- made by benchmarks/gains.py -->\n", "<!-- end -->"
+from kdcore import Recipe, run
+from kdcore.result import Result
+from kdcore.statistics import mean, signed
 
 DATA = {"digits": "digits", "mnist": "MNIST"}
 
@@ -91,6 +86,10 @@ class Line:
         """What `--only` looks in."""
         return f"{self.data}, {self.models}, {self.sees}"
 
+    def measure(self) -> dict[str, Any]:
+        """Run the recipe."""
+        return facts(run(self.recipe))
+
 
 def lines() -> list[Line]:
     """All lines, the quick ones first."""
@@ -122,7 +121,7 @@ def facts(result: Result) -> dict[str, Any]:
     }
 
 
-def table(kept: dict[str, Any]) -> str:
+def text(kept: Kept) -> str:
     """Markdown, a row for each line whose result is known."""
     rows = [
         "| data | teacher → student | the student sees | teacher | on labels alone | distilled "
@@ -136,45 +135,35 @@ def table(kept: dict[str, Any]) -> str:
 
 
 def _row(line: Line, found: dict[str, Any]) -> str:
+    return f"| {line.data} | {line.models} | {line.sees} | {told(found)} |"
+
+
+def told(found: dict[str, Any]) -> str:
+    """The figures of one line, as its columns hold them."""
     difference = found["difference"]
     low, high = signed(difference["low"]), signed(difference["high"])
     accuracy = found["accuracy"]
-    unseen = f"; on 3s {_percent(found['left_out'])}" if found["left_out"] else ""
+    unseen = f"; on 3s {percent(found['left_out'])}" if found["left_out"] else ""
     cells = [
-        *(line.data, line.models, line.sees, f"{100 * mean(accuracy['teacher']):.1f}"),
-        *(_percent(accuracy["control"]), _percent(accuracy["distilled"]) + unseen),
+        f"{100 * mean(accuracy['teacher']):.1f}",
+        *(percent(accuracy["control"]), percent(accuracy["distilled"]) + unseen),
         f"{signed(difference['mean'])} ({low} … {high})",
         *(f"**{found['verdict']}**", f"{found['seconds']:.0f}" + "*" * found["teacher_reused"]),
     ]
-    return f"| {' | '.join(cells)} |"
+    return " | ".join(cells)
 
 
-def _percent(shares: list[float]) -> str:
-    return f"{100 * mean(shares):.1f} ± {100 * (spread(shares) or 0):.1f}"
+def jobs() -> list[Job]:
+    """Each line's run."""
+    return [Job(line.name, line.recipe.id, line.measure) for line in lines()]
 
 
-def write(kept: dict[str, Any]) -> None:
-    """Keep the results, and put the table into the README."""
-    KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}{table(kept)}{END}{after}", encoding="utf-8")
-
-
-def main() -> None:
-    """Run what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--again", action="store_true", help="run what is known already, too")
-    parser.add_argument("--only", default="", metavar="TEXT", help="lines that hold the text")
-    options = parser.parse_args()
-    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-    for line in lines():
-        if options.only in line.name and (options.again or line.recipe.id not in kept):
-            print(line.name, flush=True)
-            kept[line.recipe.id] = json.loads(json.dumps(facts(run(line.recipe)), default=dict))
-            print(_row(line, kept[line.recipe.id]), flush=True)
-            write(kept)
-
+TABLE = Table(
+    README,
+    *("<!-- made by benchmarks/gains.py -->\n", "<!-- end -->"),
+    Path(__file__).with_suffix(".json"),
+    text,
+)
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, TABLE, jobs(), told)

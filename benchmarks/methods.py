@@ -7,26 +7,23 @@ holds the text. Half an hour on one core.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from kdcore import Recipe, methods  # noqa: E402
-from kdcore.errors import RecipeError  # noqa: E402
-from kdcore.experiment import default_shelf, steps  # noqa: E402
-from kdcore.result import Result  # noqa: E402
-from kdcore.statistics import mean, signed, spread  # noqa: E402
+from tables import README, Job, Kept, Table, main, percent
 
-KEPT = Path(__file__).with_suffix(".json")
-README = ROOT / "README.md"
-BEGIN, END = "<!-- made by benchmarks/methods.py -->\n", "<!-- end of methods -->"
+from kdcore import Recipe, methods
+from kdcore.errors import RecipeError
+from kdcore.experiment import default_shelf, steps
+from kdcore.result import Result
+from kdcore.statistics import signed
+
 NOT_POSSIBLE = "not possible"
 MARKS = {"better": "▲", "worse": "▼"}
 
@@ -144,7 +141,7 @@ def facts(recipe: Recipe) -> dict[str, Any] | str:
     }
 
 
-def table(kept: dict[str, Any]) -> str:
+def text(kept: Kept) -> str:
     """Markdown: a line for each method, a column for each task."""
     rows = [f"| | {' | '.join(TASKS)} |", "|---" * (1 + len(TASKS)) + "|"]
     everyone = [_control(task, kept) for task in TASKS]
@@ -155,9 +152,9 @@ def table(kept: dict[str, Any]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def _control(task: str, kept: dict[str, Any]) -> str:
+def _control(task: str, kept: Kept) -> str:
     found = kept.get(_key(lines()[0], task))
-    return _percent(found["control"]) if isinstance(found, dict) else ""
+    return percent(found["control"]) if isinstance(found, dict) else ""
 
 
 def _cell(found: Any) -> str:
@@ -168,41 +165,33 @@ def _cell(found: Any) -> str:
     mark = MARKS.get(found["verdict"], "")
     if mark:
         numbers = f"**{mark} {numbers}**"
-    return f"{_percent(found['distilled'])}, {numbers}, {found['seconds']:.0f} s"
-
-
-def _percent(shares: list[float]) -> str:
-    return f"{100 * mean(shares):.1f} ± {100 * (spread(shares) or 0):.1f}"
+    return f"{percent(found['distilled'])}, {numbers}, {found['seconds']:.0f} s"
 
 
 def _key(line: Line, task: str) -> str:
     return f"{line.name} | {task}"
 
 
-def write(kept: dict[str, Any]) -> None:
-    """Keep the results, and put the table into the README."""
-    KEPT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    before, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    README.write_text(f"{before}{BEGIN}{table(kept)}{END}{after}", encoding="utf-8")
+def jobs() -> list[Job]:
+    """Each line on each task; a recipe may turn out not to be possible only when it is made."""
+    return [
+        Job(_key(line, task), _key(line, task), partial(measured, line, task))
+        for task in TASKS
+        for line in lines()
+    ]
 
 
-def main() -> None:
-    """Run what is asked for."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--again", action="store_true", help="run what is known already, too")
-    parser.add_argument("--only", default="", metavar="TEXT", help="lines that hold the text")
-    options = parser.parse_args()
-    kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-    for task in TASKS:
-        for line in lines():
-            key = _key(line, task)
-            if options.only in key and (options.again or key not in kept):
-                print(key, flush=True)
-                kept[key] = json.loads(json.dumps(facts(line.recipe(task))))
-                print(_cell(kept[key]), flush=True)
-                write(kept)
+def measured(line: Line, task: str) -> dict[str, Any] | str:
+    """One line's figures on one task."""
+    return facts(line.recipe(task))
 
+
+TABLE = Table(
+    README,
+    *("<!-- made by benchmarks/methods.py -->\n", "<!-- end of methods -->"),
+    Path(__file__).with_suffix(".json"),
+    text,
+)
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, TABLE, jobs(), _cell)
