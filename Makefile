@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: app test slow check
+.PHONY: app test slow check bench
 
 app: $(VENV)/installed  ## install what is needed, and open the app at localhost:8501
 	$(BIN)/streamlit run app.py
@@ -19,6 +19,12 @@ check: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+bench: $(VENV)/benchmarks-installed  ## ten minutes of timings, for benchmarks/README.md
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/sweep.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peak.py
+	$(BIN)/python benchmarks/clicks.py
+
 # TORCH_INDEX=<URL of a PyTorch wheel index> takes torch and torchvision from there: see README.md
 $(VENV)/installed: requirements.txt
 	@$(PYTHON) -c "import sys; sys.exit(None if sys.version_info >= (3, 11) else \
@@ -28,3 +34,7 @@ $(VENV)/installed: requirements.txt
 	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --index-url $(TORCH_INDEX) torch torchvision)
 	$(BIN)/python -m pip install --requirement requirements.txt
 	@touch $@
+
+# offline, the timings are taken without it, and say so
+$(VENV)/benchmarks-installed: benchmarks/requirements.txt $(VENV)/installed
+	$(BIN)/python -m pip install --requirement benchmarks/requirements.txt && touch $@ || true

@@ -56,11 +56,12 @@ class Pair:
     student: ModelChoice
     epochs: int
     rate: float
+    batch: int = BATCH
 
     @property
     def steps(self) -> int:
         """Optimizer steps of one student."""
-        return self.epochs * len(self.data.train) // BATCH
+        return self.epochs * len(self.data.train) // self.batch
 
     def fresh(self, seed: int) -> nn.Module:
         """A student with the first weights of that seed."""
@@ -69,7 +70,7 @@ class Pair:
     def shortened(self, batches: int = 2) -> Pair:
         """The same on a few batches, to warm up with."""
         train = self.data.train
-        few = Split(train.inputs[: batches * BATCH], train.labels[: batches * BATCH])
+        few = Split(train.inputs[: batches * self.batch], train.labels[: batches * self.batch])
         return replace(self, data=replace(self.data, train=few), epochs=1)
 
 
@@ -84,10 +85,15 @@ class Outcome(NamedTuple):
         return [(torch.tensor(each) == labels).double().mean().item() for each in self.predictions]
 
 
-def distil(way: str, pair: Pair, members: Sequence[Member]) -> Outcome:
-    """Train fresh students in that way; only the training is timed, from the raw pictures on."""
+def distil(way: str, pair: Pair, members: Sequence[Member], judge: bool = True) -> Outcome:
+    """Train fresh students in that way; only the training is timed, from the raw pictures on.
+
+    judge: whether they are asked about the test split afterwards.
+    """
     students = [pair.fresh(member.seed) for member in members]
     _, timing = timed(lambda: WAYS[way](pair, members, students))
+    if not judge:
+        return Outcome(timing, [])
     test = pair.data.normalise(pair.data.test.inputs)
     return Outcome(timing, [logits(each, test).argmax(1).tolist() for each in students])
 
@@ -151,7 +157,7 @@ def pupils(pair: Pair, members: Sequence[Member], students: Sequence[nn.Module])
 def recipe_of(pair: Pair, member: Member) -> Recipe:
     """The loss and the steps, as the engine wants to hear of them."""
     return Recipe(
-        training=Training(steps=pair.steps, batch_size=BATCH, learning_rate=pair.rate),
+        training=Training(steps=pair.steps, batch_size=pair.batch, learning_rate=pair.rate),
         temperature=member.temperature,
         soft_weight=member.soft,
         hard_weight=1 - member.soft,
@@ -214,7 +220,7 @@ def plain_loop(pair: Pair, members: Sequence[Member], students: Sequence[nn.Modu
     pair.teacher.eval()
     for member, student in zip(members, students, strict=True):
         torch.manual_seed(member.seed)
-        loader = DataLoader(pictures, BATCH, shuffle=True)
+        loader = DataLoader(pictures, pair.batch, shuffle=True)
         optimizer = torch.optim.Adam(student.parameters(), lr=pair.rate)
         for _ in range(pair.epochs):
             student.train()
@@ -262,7 +268,7 @@ def torchdistill(pair: Pair, members: Sequence[Member], students: Sequence[nn.Mo
 
 
 def _box_of(pair: Pair, member: Member) -> dict[str, Any]:
-    side = {
+    side: dict[str, Any] = {
         "forward_proc": "forward_batch_only",
         "sequential": [],
         "wrapper": None,
@@ -278,8 +284,8 @@ def _box_of(pair: Pair, member: Member) -> dict[str, Any]:
     term = {"criterion": {"key": "KDLoss", "kwargs": options}, "weight": 1.0}
     return {
         "num_epochs": pair.epochs,
-        "train_data_loader": _loader("train", RandomSampler),
-        "val_data_loader": _loader("val", SequentialSampler),
+        "train_data_loader": _loader("train", RandomSampler, pair.batch),
+        "val_data_loader": _loader("val", SequentialSampler, pair.batch),
         "teacher": {**side, "requires_grad": False},
         "student": {**side, "requires_grad": True},
         "optimizer": {"key": "Adam", "kwargs": {"lr": pair.rate}},
@@ -287,8 +293,8 @@ def _box_of(pair: Pair, member: Member) -> dict[str, Any]:
     }
 
 
-def _loader(name: str, sampler: type) -> dict[str, Any]:
-    options = {"batch_size": BATCH, "num_workers": 0}
+def _loader(name: str, sampler: type, batch: int) -> dict[str, Any]:
+    options = {"batch_size": batch, "num_workers": 0}
     return {"dataset_id": name, "sampler": {"class_or_func": sampler}, "kwargs": options}
 
 

@@ -36,7 +36,7 @@ from kdcore import tasks
 from kdcore.recipe import ModelChoice
 from kdcore.setting import reshaped
 from kdcore.settings import Settings
-from kdcore.statistics import paired_difference
+from kdcore.statistics import paired_difference, signed
 from kdcore.tasks import Data, Split
 from kdcore.tasks.download import fetch, missing
 from kdcore.train.precision import best_precision
@@ -66,25 +66,32 @@ class Contest:
 def digits() -> Pair:
     """Small dense networks on 8×8 pictures."""
     data = parts_of(loaded("digits"), 17)
-    choices = [ModelChoice(architecture="mlp", options={"widths": w}) for w in ([256, 256], [16])]
-    return Pair(data, taught(data, choices[0], 400, 1e-3), choices[1], epochs=20, rate=1e-2)
+    large = ModelChoice(architecture="mlp", options={"widths": [256, 256]})
+    small = ModelChoice(architecture="mlp", options={"widths": [16]})
+    return Pair(data, taught(data, large, 400, 1e-3), small, epochs=20, rate=1e-2)
 
 
 @lru_cache
 def mnist() -> Pair:
     """A tutorial's convolutional networks on 28×28 pictures."""
-    data = parts_of(loaded("mnist"), 47)
-    large = {"channels": [64, 128, 256], "hidden": [512]}
-    teacher = taught(data, ModelChoice(architecture="cnn", options=large), 60, 1e-3)
-    return Pair(data, teacher, ModelChoice(architecture="cnn"), epochs=2, rate=1e-3)
+    data = parts_of(loaded("mnist"), 32)
+    widths: dict[str, Any] = {"channels": [64, 128, 256], "hidden": [512]}
+    large = ModelChoice(architecture="cnn", options=widths)
+    return Pair(
+        data, taught(data, large, 60, 1e-3), ModelChoice(architecture="cnn"), epochs=2, rate=1e-3
+    )
 
 
 @lru_cache
 def resnets() -> Pair:
-    """The networks of most papers, on 32×32 pictures."""
+    """The networks of most papers, on 32×32 pictures; batches of 32, so that few samples make
+    steps enough for batch norm's statistics to settle.
+    """
     data = parts_of(coloured(), 31)
-    choices = [ModelChoice(architecture="resnet_cifar", options={"depth": d}) for d in (20, 8)]
-    return Pair(data, taught(data, choices[0], 60, 3e-3), choices[1], epochs=2, rate=3e-3)
+    large, small = (
+        ModelChoice(architecture="resnet_cifar", options={"depth": depth}) for depth in (20, 8)
+    )
+    return Pair(data, taught(data, large, 60, 3e-3), small, epochs=2, rate=3e-3, batch=32)
 
 
 def has_cifar() -> bool:
@@ -137,19 +144,18 @@ def contests() -> list[Contest]:
 # measuring
 
 
-def measure(contest: Contest) -> dict[str, Any]:
+def measure(contest: Contest, rooms: Rooms) -> dict[str, Any]:
     """Everybody's turns at one contest."""
     pair = contest.pair()
     names = [US, *(name for name in contest.rivals if name != TORCHDISTILL or installed())]
-    with Rooms(names) as rooms:
-        for name in names:  # imports, and whatever is set up once
-            rooms.ask(name, distil, name, pair.shortened(), [Member(0)])
+    for name in names:  # imports, and whatever is set up once
+        rooms.ask(name, distil, name, pair.shortened(), [Member(0)])
 
-        def take(name: str, turn: int) -> Outcome:
-            members = [Member(seed) for seed in contest.repeats[turn]]
-            return rooms.ask(name, distil, name, pair, members)
+    def take(name: str, turn: int) -> Outcome:
+        members = [Member(seed) for seed in contest.repeats[turn]]
+        return rooms.ask(name, distil, name, pair, members)
 
-        outcomes = in_turns(names, len(contest.repeats), take)
+    outcomes = in_turns(names, len(contest.repeats), take)
     labels = pair.data.test.labels
     return {
         "clock": {n: [each.timing.clock for each in o] for n, o in outcomes.items()},
@@ -161,6 +167,7 @@ def measure(contest: Contest) -> dict[str, Any]:
         "tested": len(labels),
         "samples": len(pair.data.train),
         "epochs": pair.epochs,
+        "batch": pair.batch,
         "precision": best_precision(pair.fresh(0), pair.data.input_shape),
         "machine": machine(TORCHDISTILL),
     }
@@ -177,9 +184,9 @@ def installed() -> bool:
 def text(kept: Kept) -> str:
     """A row for each contest that was held."""
     head = [
-        *("what is distilled", "samples × epochs", "kdcore, s", "torchdistill, s"),
+        *("what is distilled", "samples × epochs, batch", "kdcore, s", "torchdistill, s"),
         *("plain loop, s", "× torchdistill", "× plain loop", "by processor time"),
-        *("accuracy: kdcore", "torchdistill", "plain loop", "waited"),
+        *("accuracy: kdcore", "torchdistill", "plain loop", "gap, points", "computes in", "waited"),
     ]
     rows = [[name, *_cells(facts)] for name, facts in kept.items()]
     lines = [markdown(head, rows)]
@@ -205,13 +212,25 @@ def _cells(facts: dict[str, Any]) -> list[str]:
     ]
     shares = {name: percent(values) for name, values in facts["accuracy"].items()}
     return [
-        f"{facts['samples']:,} × {facts['epochs']}",
+        f"{facts['samples']:,} × {facts['epochs']}, {facts['batch']}",
         *(taken.get(name, "–") for name in everybody),
         *(times.get(name, "–") for name in rivals),
         "–" if void(facts) else " / ".join(lean),
         *(shares.get(name, "–") for name in everybody),
+        *(_gap(facts), facts["precision"]),
         f"{100 * waited(chain(*clock.values()), chain(*processor.values())):.0f} %",
     ]
+
+
+def _gap(facts: dict[str, Any]) -> str:
+    """How far kdcore's accuracies are from those of the first of the others, paired by seed."""
+    theirs = next((shares for name, shares in facts["accuracy"].items() if name != US), None)
+    if theirs is None:
+        return "–"
+    gap = paired_difference(theirs, facts["accuracy"][US], facts["tested"])
+    if gap.low is None or gap.high is None:
+        return signed(gap.mean)
+    return f"{signed(gap.mean)} ({signed(gap.low)} … {signed(gap.high)})"
 
 
 def void(facts: dict[str, Any]) -> str:
@@ -229,8 +248,8 @@ def void(facts: dict[str, Any]) -> str:
             return "void: with fewer than three seeds, nobody knows whether all learn the same."
         if gap.low > TOLERANCE or gap.high < -TOLERANCE:
             return (
-                f"void: kdcore's students are {gap.mean:+.1f} points from those of the {name} "
-                f"(95 % interval {gap.low:+.1f} … {gap.high:+.1f}), which is not chance."
+                f"void: kdcore's students are {signed(gap.mean)} points from those of the {name} "
+                f"(95 % interval {signed(gap.low)} … {signed(gap.high)}), which is not chance."
             )
     return ""
 
@@ -248,9 +267,10 @@ def start() -> None:
     one_thread()
     torch.manual_seed(0)
     if not installed():
-        print(f"without {TORCHDISTILL}: pip install -r benchmarks/requirements.txt")
-    jobs = [Job(each.name, each.name, partial(measure, each)) for each in contests()]
-    main(__doc__, TABLE, jobs, told, always=True)
+        print("without torchdistill: pip install -r benchmarks/requirements.txt brings it")
+    with Rooms((US, TORCHDISTILL, LOOP)) as rooms:
+        jobs = [Job(each.name, each.name, partial(measure, each, rooms)) for each in contests()]
+        main(__doc__, TABLE, jobs, told, always=True)
 
 
 if __name__ == "__main__":
