@@ -105,7 +105,7 @@ def test_what_is_known_is_not_measured_again_unless_it_is_a_timing(script, page,
     assert measured == ["b", "a", "b", "a"]
 
 
-@pytest.mark.parametrize("name", ["peers", "sweep", "peak"])
+@pytest.mark.parametrize("name", ["peers", "sweep", "peak", "clicks"])
 def test_the_tables_of_timings_are_those_that_were_measured(script, name):
     table = script(name).TABLE
     assert table.standing() == table.text(table.known())
