@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 from tables import HERE, Job, Kept, Table, main, markdown
@@ -28,9 +30,9 @@ from turns import machine, machine_lines, spread_of
 
 ROOT = Path(__file__).parents[1]
 
-VISITS = 7
+VISITS = 5
 MOVES = 20
-VISITORS = 10
+VISITORS = 5
 PATIENCE = 120.0
 """Seconds, for whatever is waited for."""
 
