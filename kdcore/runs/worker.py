@@ -77,13 +77,13 @@ class _Part:
 
     def work(self, shelf: Shelf) -> None:
         from kdcore.experiment import fetched
-        from kdcore.group import run_together
+        from kdcore.group import run_sweep
 
         recipes = [run.recipe for run in self.left.values()]
         for recipe in recipes:
             for _ in fetched(recipe):
                 pass
-        for place, happening in run_together(recipes, shelf):
+        for place, happening in run_sweep(recipes, shelf):
             if place not in self.left:
                 continue  # it was stopped; what it shares with others goes on
             if isinstance(happening, Progress):

@@ -178,7 +178,7 @@ def test_an_unexpected_error_fails_the_part_in_a_sentence(sweeps, settings, queu
         raise ZeroDivisionError("of all things")
         yield
 
-    monkeypatch.setattr("kdcore.group.run_together", broken)
+    monkeypatch.setattr("kdcore.group.run_sweep", broken)
     submitted, (first, _) = queued
     worker.execute_part(first.run_ids, settings)
     rows = sweeps.members(submitted.id, limit=4)
