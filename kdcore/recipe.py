@@ -19,7 +19,7 @@ from pydantic import (
 
 from kdcore.errors import RecipeError
 from kdcore.knobs import Range
-from kdcore.validation import sentence
+from kdcore.validation import file_content, json_object, sentence
 
 PROTOCOL = 1
 """Part of every content hash; raised when a recipe would give numbers that differ by more than
@@ -323,22 +323,12 @@ class Recipe(_Part):
     @classmethod
     def from_json(cls, text: str | bytes) -> Recipe:
         """Read a recipe. Raises RecipeError where the text is no JSON or no recipe."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-            raise RecipeError(f"the recipe is not valid JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise RecipeError('the recipe must be a JSON object, such as {"task": "digits"}')
-        return cls(**values)
+        return cls(**json_object(text, "recipe", '{"task": "digits"}'))
 
     @classmethod
     def load(cls, path: str | Path) -> Recipe:
         """Read a recipe file. Raises RecipeError where it is missing, unreadable or wrong."""
-        try:
-            text = Path(path).read_bytes()
-        except OSError as error:
-            raise RecipeError(f"cannot read the recipe {path}: {error.strerror}") from None
-        return cls.from_json(text)
+        return cls.from_json(file_content(path, "recipe"))
 
 
 def content_hash(values: object) -> str:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, m
 
 from kdcore.errors import RecipeError
 from kdcore.recipe import Recipe, content_hash
-from kdcore.validation import sentence
+from kdcore.validation import file_content, json_object, sentence
 
 MOST_MEMBERS = 10_000
 
@@ -108,22 +108,12 @@ class Sweep(BaseModel):
     @classmethod
     def from_json(cls, text: str | bytes) -> Sweep:
         """Read a sweep. Raises RecipeError where the text is no JSON or no sweep."""
-        try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise RecipeError(f"the sweep is not valid JSON: {error}") from None
-        if not isinstance(values, dict):
-            raise RecipeError('the sweep must be a JSON object, such as {"axes": [...]}')
-        return cls(**values)
+        return cls(**json_object(text, "sweep", '{"axes": [...]}'))
 
     @classmethod
     def load(cls, path: str | Path) -> Sweep:
         """Read a sweep's file. Raises RecipeError where it is missing, unreadable or wrong."""
-        try:
-            text = Path(path).read_bytes()
-        except OSError as error:
-            raise RecipeError(f"cannot read the sweep {path}: {error.strerror}") from None
-        return cls.from_json(text)
+        return cls.from_json(file_content(path, "sweep"))
 
 
 def changed(recipe: Recipe, setting: dict[str, JsonValue]) -> Recipe:

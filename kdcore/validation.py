@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from kdcore.errors import did_you_mean
+from kdcore.errors import RecipeError, did_you_mean
+
+
+def json_object(text: str | bytes, what: str, example: str) -> dict[str, Any]:
+    """A JSON object from outside. Raises RecipeError, a sentence, where the text is none."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+        raise RecipeError(f"the {what} is not valid JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"the {what} must be a JSON object, such as {example}")
+    return values
+
+
+def file_content(path: str | Path, what: str) -> bytes:
+    """What a file holds. Raises RecipeError, a sentence, where it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise RecipeError(f"cannot read the {what} {path}: {error.strerror}") from None
 
 
 def sentence(error: ValidationError, model: type[BaseModel]) -> str:

@@ -37,7 +37,7 @@ def controls() -> None:
     preset_picker(catalogue())
     place = st.container()  # above the knobs, so that the first thing to do is in sight
     recipe = recipe_form(catalogue())
-    ahead = len(store().unfinished())
+    ahead = store().waiting()
     pressed = place.button(
         f"Distill ({ahead} ahead)" if ahead else "Distill",
         type="primary",

@@ -94,8 +94,8 @@ def _header(run: Run) -> None:
         if run.ended:
             recipe_download(run)
     if run.state == "queued":
-        ahead = [other for other in store().unfinished() if other.created < run.created]
-        waiting = f"Queued, {len(ahead)} ahead." if ahead else "Waiting for a worker."
+        ahead = store().waiting(before=run.created)
+        waiting = f"Queued, {ahead} ahead." if ahead else "Waiting for a worker."
         st.progress(0.0, text=f"{waiting} You may close this tab; the run goes on.")
     elif run.state == "running":
         _progress(run)
