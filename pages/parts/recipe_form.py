@@ -159,7 +159,7 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
     training_form(catalogue.task(st.session_state["form.task"]).kind, untrained)
     with formula:
         try:
-            recipe = _recipe(catalogue)
+            recipe = current_recipe(catalogue)
         except KdError as error:
             st.error(str(error), icon=":material/error:")
             return None
@@ -277,7 +277,7 @@ def preset_picker(catalogue: Catalogue) -> None:
 
 def _matching_preset(catalogue: Catalogue) -> str | None:
     try:
-        current = _recipe(catalogue).id
+        current = current_recipe(catalogue).id
     except KdError:
         return None
     return next((name for name, preset in presets().items() if preset.id == current), None)
@@ -314,7 +314,8 @@ def _effort() -> None:
         st.caption(f":material/info: Under {FEWEST_SEEDS_FOR_A_VERDICT} seeds there is no verdict.")
 
 
-def _recipe(catalogue: Catalogue) -> Recipe:
+def current_recipe(catalogue: Catalogue) -> Recipe:
+    """The form's recipe as it stands. Raises RecipeError where it cannot be meant."""
     value = {k.removeprefix("form."): v for k, v in st.session_state.items() if _is_form(k)}
     seeds = tuple(value["seed_list"])
     if len(seeds) != value["seeds"]:
