@@ -56,7 +56,7 @@ def give(page: str, recipe: Recipe) -> None:
 
 
 def told(page: str, recipe: Recipe) -> str:
-    """The recipe as an address carries it, for `give_told`: a preset's name, or all that it says."""
+    """The recipe as an address carries it, for `give_told`: a preset's name or its JSON."""
     chosen = st.session_state[f"{page}.from"]
     if chosen in presets():
         return str(chosen)
