@@ -70,7 +70,7 @@ class Dimension:
             known = ", ".join(map(str, self.rungs))
             raise RecipeError(f"{self.title}: {text!r} is none of {known}; take some of these")
         try:
-            number = int(text) if self.whole else float(text)
+            number = int(text) if self.whole else _short(float(text))
         except ValueError:
             kind = "whole number" if self.whole else "number"
             raise RecipeError(
@@ -102,6 +102,25 @@ def networks(recipe: Recipe, catalogue: Catalogue) -> Networks:
         ensemble=bool(scheme.co_teachers),
         peers=scheme.peers > 0,
         without_maps=tuple(dict.fromkeys(each.title for each in kinds if not each.maps)),
+    )
+
+
+def learns_together(recipe: Recipe, catalogue: Catalogue) -> bool:
+    """Whether its students learn side by side with those of other recipes, in one go.
+
+    Says what `kdcore.train.together.kind_of` will find once the networks are there.
+    """
+    student, training = recipe.student, recipe.training
+    names = [recipe.method.name, *(each.name for each in recipe.extra)]
+    methods = [method for method in map(catalogue.method, names) if method.formula]
+    return (
+        catalogue.architecture(student.architecture).dense
+        and not student.options.get("dropout")
+        and not training.augmentation.on
+        and training.precision != "bfloat16"
+        and not recipe.scheme.peers
+        and bool(methods)
+        and all(method.closed for method in methods)
     )
 
 
@@ -224,6 +243,16 @@ def _spread(knob: Knob, bounds: Range) -> tuple[float, ...]:
     short = {float(f"{each:.3g}") for each in (*found, knob.default)}
     whole = isinstance(knob.default, int)
     return tuple(int(each) if whole else each for each in sorted(short))
+
+
+def _short(number: float) -> float:
+    """4 for 4.0, as people write it."""
+    return int(number) if number.is_integer() else number
+
+
+def spelled(value: Value) -> str:
+    """A value as it is typed, and as `Dimension.read` takes it."""
+    return str(_short(value) if isinstance(value, float) else value)
 
 
 def _plain(name: str) -> str:

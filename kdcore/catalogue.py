@@ -21,6 +21,7 @@ from kdcore.knobs import Knob
 
 if TYPE_CHECKING:
     from kdcore.methods import Method
+    from kdcore.models import Architecture
     from kdcore.tasks import Task
 
 
@@ -46,7 +47,10 @@ class TaskRecord:
 
 @dataclass(frozen=True)
 class ArchitectureRecord:
-    """An architecture family, what input it takes, and its options."""
+    """An architecture family, what input it takes, and its options.
+
+    dense: whether it is linear layers and ReLU, unless an option puts something else between them.
+    """
 
     name: str
     title: str
@@ -55,6 +59,7 @@ class ArchitectureRecord:
     about: str
     knobs: tuple[Knob, ...]
     maps: bool
+    dense: bool
 
     def refuses(self, task: TaskRecord) -> str | None:
         """Why this architecture cannot take a task's input, in a sentence; else None."""
@@ -65,7 +70,8 @@ class ArchitectureRecord:
 class MethodRecord:
     """A distillation method, its options and its formula; what it does and why, and its paper.
 
-    hard_weight, soft_weight, temperature: what its paper uses.
+    hard_weight, soft_weight, temperature: what its paper uses; closed: whether its gradient is
+    written out, so that small dense students learn by it side by side.
     """
 
     name: str
@@ -80,6 +86,7 @@ class MethodRecord:
     soft_weight: float
     temperature: float | None
     knobs: tuple[Knob, ...]
+    closed: bool
 
     @property
     def takes_temperature(self) -> bool:
@@ -147,10 +154,7 @@ def read_catalogue() -> Catalogue:
 
     return Catalogue(
         tasks=tuple(_task_record(tasks.get(name)) for name in tasks.built_in()),
-        architectures=tuple(
-            ArchitectureRecord(a.name, a.title, a.kinds, a.smallest, a.about, a.knobs, a.maps)
-            for a in map(models.get, models.names())
-        ),
+        architectures=tuple(_architecture_record(models.get(name)) for name in models.names()),
         methods=tuple(_method_record(methods.get(name)) for name in methods.names()),
     )
 
@@ -164,6 +168,20 @@ def _task_record(task: Task) -> TaskRecord:
     )
 
 
+def _architecture_record(found: Architecture) -> ArchitectureRecord:
+    return ArchitectureRecord(
+        *(found.name, found.title, found.kinds, found.smallest, found.about, found.knobs),
+        *(found.maps, not found.maps and _is_dense(found)),
+    )
+
+
+def _is_dense(found: Architecture) -> bool:
+    from kdcore.train.dense import linears
+
+    network = found.build((1, found.smallest, found.smallest), 2, {}, seed=0)
+    return linears(network) is not None
+
+
 def _method_record(method: Method) -> MethodRecord:
     usual = next((knob.default for knob in method.knobs if knob.name == "temperature"), None)
     return MethodRecord(
@@ -174,6 +192,7 @@ def _method_record(method: Method) -> MethodRecord:
         soft_weight=method.soft_weight,
         temperature=usual,
         knobs=method.knobs,
+        closed=method.closed is not None,
     )
 
 

@@ -82,9 +82,9 @@ def accuracy_curves(points: pd.DataFrame, steps: int) -> go.Figure:
     if _students_began(points):
         _add_level(figure, teacher, steps)
     else:
-        _add_band(figure, teacher, "teacher")
+        with_band(figure, teacher, "teacher")
     for arm in STUDENTS:
-        _add_band(figure, over_seeds(points, arm, "accuracy"), arm)
+        with_band(figure, over_seeds(points, arm, "accuracy"), arm)
     low = min((float(y) for trace in figure.data for y in trace.y), default=0.0)
     figure.update_yaxes(range=[max(0, min(50, low - 5)), 101], ticksuffix=" %")
     title = "Which student is ahead?" if _students_began(points) else "How good is the teacher?"
@@ -97,7 +97,7 @@ def awaited(title: str, words: str) -> go.Figure:
     figure.update_xaxes(range=[0, 1], showticklabels=False, title="step")
     figure.update_yaxes(range=[0, 1], showticklabels=False)
     figure.add_annotation(text=words, x=0.5, y=0.5, showarrow=False, opacity=0.7)
-    return _frame(figure, title)
+    return framed(figure, title)
 
 
 def loss_curves(points: pd.DataFrame, steps: int) -> go.Figure:
@@ -161,7 +161,7 @@ def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
     }[cost]
     figure.update_xaxes(title=axis, type="log", **_decades(figure))
     figure.update_yaxes(title="test accuracy", ticksuffix=" %")
-    return _frame(figure, title)
+    return framed(figure, title)
 
 
 def compared_differences(results: Sequence[tuple[str, Result]]) -> go.Figure:
@@ -183,7 +183,7 @@ def compared_differences(results: Sequence[tuple[str, Result]]) -> go.Figure:
     figure.add_vline(x=0, line={"width": 1, "dash": "dash", "color": "gray"})
     figure.update_xaxes(title="points of test accuracy, 95 % interval")
     figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], automargin=True)
-    return _frame(figure, "Where did distillation help?", height=140 + 55 * len(names))
+    return framed(figure, "Where did distillation help?", height=140 + 55 * len(names))
 
 
 def compared_curves(curves: Sequence[tuple[str, pd.DataFrame]], steps: int) -> go.Figure:
@@ -223,7 +223,7 @@ def class_counts(names: Sequence[str], counts: Sequence[int]) -> go.Figure:
         figure.update_xaxes(tickvals=list(range(len(names))), ticktext=shown)
     figure.update_xaxes(title="class" if len(names) <= MOST_NAMED else "class, by number")
     figure.update_yaxes(rangemode="tozero", tickformat=",~d", nticks=5)
-    _frame(figure, "How many are there of each class?", height=260)
+    framed(figure, "How many are there of each class?", height=260)
     return figure.update_layout(margin_t=44, bargap=0.25)
 
 
@@ -241,7 +241,7 @@ def trial_bars(accuracy: Mapping[str, float], chosen: str, classes: int) -> go.F
     )
     figure.add_vline(100 / classes, line={"dash": "dot", "color": "#D55E00"})
     figure.update_xaxes(title="validation pictures read, % (dotted: guessing)", range=[0, 100])
-    _frame(figure, "On which scale of pixels does it read most?", height=270)
+    framed(figure, "On which scale of pixels does it read most?", height=270)
     return figure.update_layout(margin_t=44, bargap=0.35)
 
 
@@ -262,14 +262,16 @@ def points(
         )
     figure.update_yaxes(scaleanchor="x", nticks=6)
     figure.update_xaxes(nticks=8)
-    return _frame(figure, "Where do the classes lie?", height=440)
+    return framed(figure, "Where do the classes lie?", height=440)
 
 
 def _students_began(points: pd.DataFrame) -> bool:
     return bool(points["arm"].isin(STUDENTS).any())
 
 
-def _add_band(figure: go.Figure, line: pd.DataFrame, arm: ArmName) -> None:
+def with_band(
+    figure: go.Figure, line: pd.DataFrame, arm: ArmName, *, markers: bool = False
+) -> None:
     """A mean in percent over the steps, within a band of one standard deviation."""
     look = LOOKS[arm]
     if len(line) == 0:
@@ -292,7 +294,8 @@ def _add_band(figure: go.Figure, line: pd.DataFrame, arm: ArmName) -> None:
         x=line["step"],
         y=100 * line["mean"],
         name=look.short,
-        mode="lines+markers" if len(line) == 1 else "lines",
+        mode="lines+markers" if markers or len(line) == 1 else "lines",
+        marker={"symbol": look.marker, "size": 8},
         line={"color": look.colour, "dash": look.dash, "width": 2.5},
         hovertemplate="%{y:.1f} %",
     )
@@ -330,10 +333,11 @@ def _style(figure: go.Figure, title: str, y: str, steps: int) -> go.Figure:
     figure.update_xaxes(title="step", range=[0, steps])
     figure.update_yaxes(title=y)
     figure.update_layout(hovermode="x unified")
-    return _frame(figure, title)
+    return framed(figure, title)
 
 
-def _frame(figure: go.Figure, title: str, height: int = 320) -> go.Figure:
+def framed(figure: go.Figure, title: str, height: int = 320) -> go.Figure:
+    """A figure with its question above it, in the size and style of all."""
     figure.update_layout(
         title={"text": title, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
         height=height,

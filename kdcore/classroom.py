@@ -95,7 +95,7 @@ class Classroom:
 
     # the teacher
 
-    def train_teachers(self) -> Iterator[Event | Progress]:
+    def train_teachers(self) -> Generator[Event | Progress, None, None]:
         """Train the recipe's teachers, or take them off the shelf; peers have none."""
         recipe = self.recipe
         if recipe.scheme.peers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 
 import torch
@@ -31,7 +31,9 @@ MOST_WEIGHTS = 60_000_000
 """Of all students that are trained side by side; an optimizer keeps four numbers for each."""
 
 
-def run_together(recipes: Sequence[Recipe], shelf: Shelf) -> Iterator[tuple[int, Happening]]:
+def run_together(
+    recipes: Sequence[Recipe], shelf: Shelf
+) -> Generator[tuple[int, Happening], None, None]:
     """Run recipes side by side; each happening comes with the place of its recipe, from 0.
 
     The last happening of each is its result, up to the verdict, or the error that ended it, which

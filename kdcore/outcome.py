@@ -13,6 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NUMBERS = (
+    *(f"{arm}.{what}" for arm in ARMS for what in ("mean", "sd")),
+    *("difference", "low", "high", "verdict", "pairs", "student.parameters", "student.macs"),
+)
+"""Of what `numbers` tells, the names."""
+
+
 @dataclass(frozen=True)
 class Outcome:
     """One member: what it sets, by axis, and its result up to the verdict, or why there is none."""
@@ -45,7 +52,7 @@ def numbers(result: Result) -> dict[str, Any]:
 
 def row(outcome: Outcome) -> dict[str, Any]:
     """One line of the table: the setting, then the numbers, then what went wrong if anything."""
-    told = {field: _plain(value) for field, value in outcome.setting.items()}
+    told = {field: plain(value) for field, value in outcome.setting.items()}
     if outcome.result is not None:
         told |= numbers(outcome.result)
     return {**told, "error": outcome.error}
@@ -58,6 +65,6 @@ def table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
     return pd.DataFrame([row(outcome) for outcome in outcomes])
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A list or an object as text: a table's cell holds one value."""
     return value if isinstance(value, str | int | float | bool | None) else str(value)

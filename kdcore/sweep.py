@@ -95,6 +95,17 @@ class Sweep(BaseModel):
             raise RecipeError(f"of the axes {fields}, one changes nothing; leave it out")
         return found
 
+    def control_axes(self) -> tuple[str, ...]:
+        """The fields of those axes along which the student on labels alone changes as well."""
+        first = {axis.field: axis.values[0] for axis in self.axes}
+        usual = control_of(changed(self.recipe, first))
+        return tuple(
+            axis.field
+            for axis in self.axes
+            for other in [{**first, axis.field: axis.values[-1]}]
+            if control_of(changed(self.recipe, other)) != usual
+        )
+
     @property
     def id(self) -> str:
         """Content hash: sweeps of one id have the same members."""

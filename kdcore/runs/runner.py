@@ -19,6 +19,7 @@ from typing import Any
 from kdcore.catalogue import Catalogue
 from kdcore.code import code_id
 from kdcore.errors import KdError, RunError
+from kdcore.forecast import Forecast
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.runs.cluster import address, answers
 from kdcore.runs.store import Run, Store
@@ -69,6 +70,8 @@ class Runner:
         self._connecting = threading.Lock()
         self._reconciling = threading.Lock()
         self._reconciled = 0.0
+        self._forecasts: dict[str, Forecast] = {}
+        self._foreseeing = threading.Lock()
         self._aside = ThreadPoolExecutor(2, "sizes")
         threading.Thread(target=self._connect_early, daemon=True).start()
 
@@ -181,6 +184,37 @@ class Runner:
 
         found: Trial | None = self._asked_aside(look)
         return found
+
+    def forecast(self, sweep: Sweep) -> Forecast | None:
+        """How long a sweep will take; None while nobody can tell. Never waits: ask again soon."""
+        found = self._forecasts.get(sweep.id)
+        if found is None and self._client is not None and self._foreseeing.acquire(blocking=False):
+            threading.Thread(target=self._foresee, args=(sweep,), daemon=True).start()
+        return found
+
+    def _foresee(self, sweep: Sweep) -> None:
+        async def look(environment: dict[str, str]) -> Any:
+            from asyncio import to_thread
+
+            from kdcore.runs.worker import forecast
+            from kdcore.settings import Settings
+
+            return await to_thread(forecast, sweep, Settings.from_environment(environment))
+
+        try:
+            found = self._asked_aside(look)
+            if found is not None:
+                self._forecasts[sweep.id] = found
+        except KdError as error:  # it is said again where the sweep is run
+            log.info("no forecast: %s", error)
+        finally:
+            self._foreseeing.release()
+
+    @property
+    def workers(self) -> int:
+        """How many tasks are worked on at a time; 1 while the engine is not there yet."""
+        client = self._client
+        return _workers(client) if client is not None and client.status == "running" else 1
 
     def _asked_aside(self, look: Callable[[dict[str, str]], Any]) -> Any:
         """What the first worker answers that is not at work; None where there is none."""

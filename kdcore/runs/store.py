@@ -59,7 +59,7 @@ INTERRUPTED = "the engine stopped while this run was under way; nothing is wrong
 @dataclass(frozen=True)
 class Run:
     """A snapshot of one run. Times are seconds since the epoch; `cluster` is the one it was handed
-    to, None before.
+    to, None before; `sweep_id` is of the sweep that it is a member of, if it is one.
     """
 
     id: str
@@ -78,6 +78,7 @@ class Run:
     result: Result | None
     error: str | None
     cluster: str | None
+    sweep_id: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -466,7 +467,7 @@ def _read(row: Row[Any]) -> Run:
             name: values[name]
             for name in (
                 *("id", "name", "note", "state", "attempt", "stop_requested", "created"),
-                *("started", "finished", "heartbeat", "error", "cluster"),
+                *("started", "finished", "heartbeat", "error", "cluster", "sweep_id"),
             )
         },
         recipe=Recipe.from_json(values["recipe"]),

@@ -14,15 +14,22 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from kdcore.errors import RunError
+from kdcore.outcome import NUMBERS, plain
 from kdcore.recipe import Recipe
 from kdcore.runs.schema import artifacts, events, runs, sweeps
 from kdcore.runs.store import LISTED, RESTARTABLE, UNFINISHED, State, Store
 from kdcore.sweep import Sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST_TOLD = 0.02
+"""Of a sweep must be done before the time left is told."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,14 @@ class MemberRow:
     state: State
     summary: Mapping[str, Any] | None
     error: str | None
+
+
+@dataclass(frozen=True)
+class Headway:
+    """How much of a sweep is done, in [0, 1], and the seconds left; None while nobody can tell."""
+
+    share: float
+    seconds_left: float | None
 
 
 @dataclass(frozen=True)
@@ -197,6 +212,47 @@ class Sweeps:
             )
             for row in rows
         ]
+
+    def headway(self, sweep_id: str) -> Headway:
+        """How far it is; the time left is told from this attempt's own pace."""
+        mine = runs.c.sweep_id == sweep_id
+        with self._store.begin() as connection:
+            counts = _counts(connection, [sweep_id])[sweep_id]
+            under_way = select(runs.c.progress).where(mine, runs.c.state == "running")
+            learned = sum(map(_learned, connection.scalars(under_way)))
+            began = connection.scalar(select(func.min(runs.c.started)).where(mine))
+        total, left = sum(counts.values()), sum(counts.get(each, 0) for each in UNFINISHED)
+        share = (total - left + learned) / total if total else 1.0
+        if began is None or share < FEWEST_TOLD:
+            return Headway(share, None)
+        return Headway(min(share, 1.0), (time.time() - began) * (1 / share - 1))
+
+
+def _learned(progress: str | None) -> float:
+    """How much of a member under way is done: its teacher is shared, and counts for nothing."""
+    told = json.loads(progress) if progress else {}
+    return float(told["done"]) if told.get("phase") == "students" else 0.0
+
+
+def member_table(sweep: Sweep, members: Sequence[MemberRow]) -> pd.DataFrame:
+    """All members, a row each: what it sets, by axis; its numbers, missing where there are none
+    yet; and `run_id`, `place`, `state` and `error`.
+    """
+    import pandas as pd
+
+    settings = list(sweep.settings())
+    rows = [
+        {
+            **{field: plain(value) for field, value in settings[member.place].items()},
+            **(member.summary or {}),
+            **{"run_id": member.run_id, "place": member.place},
+            **{"state": member.state, "error": member.error or ""},
+        }
+        for member in members
+    ]
+    found = pd.DataFrame(rows)
+    missing = [name for name in NUMBERS if name not in found.columns]
+    return found.assign(**dict.fromkeys(missing))
 
 
 def _queued(recipe: Recipe, place: int, now: float) -> dict[str, Any]:

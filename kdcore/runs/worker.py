@@ -16,12 +16,14 @@ from tempfile import TemporaryDirectory
 
 from kdcore import uploads
 from kdcore.errors import KdError, StoreError
+from kdcore.forecast import Forecast
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
 from kdcore.runs.store import Run, State, Store
 from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
+from kdcore.sweep import Sweep
 from kdcore.trial import Trial
 
 log = logging.getLogger(__name__)
@@ -190,6 +192,24 @@ def trial(name: str, task: str, settings: Settings) -> Trial | None:
         return None
     try:
         return try_out(uploads.get(name, settings.home), task)
+    finally:
+        _one_at_a_time.release()
+
+
+def forecast(sweep: Sweep, settings: Settings) -> Forecast | None:
+    """How long a sweep will take; None while the worker is at work, or data is not there yet."""
+    from kdcore import tasks
+    from kdcore.forecast import forecast
+
+    recipes = sweep.members()
+    needed = {recipe.task for recipe in recipes} | {recipe.transfer.source for recipe in recipes}
+    files = [file for name in needed - {"task", "noise"} for file in tasks.get(name).files]
+    if not all((settings.data / file.path).exists() for file in files):
+        return None
+    if not _one_at_a_time.acquire(blocking=False):
+        return None
+    try:
+        return forecast(recipes, Shelf(settings.ready_home() / "artifacts"))
     finally:
         _one_at_a_time.release()
 

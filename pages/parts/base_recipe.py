@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import streamlit as st
 
@@ -47,9 +48,18 @@ def base_recipe(page: str) -> Recipe:
     return presets()[chosen]
 
 
+def base_title(page: str, recipe: Recipe) -> str:
+    """The chosen recipe in a few words, for a name."""
+    chosen = st.session_state[f"{page}.from"]
+    return presets()[chosen].title if chosen in presets() else recipe.summary
+
+
 def give(page: str, recipe: Recipe) -> None:
-    """Hand a page the recipe it is to start from; call it before its picker is drawn."""
-    same = next((name for name, preset in presets().items() if preset.id == recipe.id), None)
+    """Hand a page the recipe it is to start from, its seeds aside; call it before its picker is
+    drawn.
+    """
+    wanted = _unseeded(recipe)
+    same = next((name for name, preset in presets().items() if _unseeded(preset) == wanted), None)
     if same is None:
         st.session_state[f"{page}.given"] = recipe
     st.session_state[f"{page}.from"] = same or LINK
@@ -67,6 +77,10 @@ def told(page: str, recipe: Recipe) -> str:
 def give_told(page: str, text: str) -> None:
     """Hand a page the recipe that an address carries. Raises KdError where it carries none."""
     give(page, presets()[text] if text in presets() else Recipe.from_json(text))
+
+
+def _unseeded(recipe: Recipe) -> dict[str, Any]:
+    return recipe.model_dump(exclude={"title", "about", "seeds"})
 
 
 def _title(option: str) -> str:

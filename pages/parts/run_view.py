@@ -15,6 +15,7 @@ from pages.parts.cards import accuracy_text, card
 from pages.parts.distributions import distributions
 from pages.parts.scheme_form import chain
 from pages.parts.services import catalogue, gone, plainly, runner, store, verbatim
+from pages.parts.widgets import duration
 
 POLL_SECONDS = 0.3
 PHASES = {
@@ -139,13 +140,9 @@ def _progress(run: Run) -> None:
         return
     text = PHASES[progress.phase]
     if progress.seconds_left is not None and progress.done < 1:
-        text += f", about {_duration(progress.seconds_left)} left"
+        text += f", about {duration(progress.seconds_left)} left"
     again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
     st.progress(progress.done, text=f"{text}{again}. You may close this tab; the run goes on.")
-
-
-def _duration(seconds: float) -> str:
-    return f"{max(1, round(seconds))} s" if seconds < 90 else f"{round(seconds / 60)} min"
 
 
 def _verdict(result: Result) -> None:

@@ -116,6 +116,13 @@ def ago(moment: float) -> str:
     return "just now"
 
 
+def duration(seconds: float) -> str:
+    """A time to wait, no more exact than it is known."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 def option_words(option: str | int | bool) -> str:
     """An option as a reader sees it."""
     return ("yes" if option else "no") if isinstance(option, bool) else str(option)

@@ -1,0 +1,206 @@
+"""The form that makes a sweep: a recipe to start from, one or two axes, seeds.
+
+Each widget keeps its value in the session under `sweep.<name>`; the address carries them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from kdcore.axes import Dimension, dimensions, learns_together, spelled
+from kdcore.errors import KdError, RecipeError
+from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT, Recipe
+from kdcore.sweep import Axis, Sweep
+from pages.parts.base_recipe import base_recipe, base_title, give, give_told, told
+from pages.parts.services import catalogue, runner
+from pages.parts.widgets import duration
+
+NONE = ""
+"""Stands for no second axis."""
+
+MOST_SEEDS = 20
+FIRST = {"x": "temperature", "y": "soft_share"}
+"""The axes of a form that nobody has touched."""
+
+ASK_AGAIN_SECONDS = 0.7
+
+
+def sweep_form() -> Sweep | None:
+    """Draw the form; returns its sweep, or None after saying what is wrong with it."""
+    try:
+        recipe = base_recipe("sweep")
+        known = dimensions(recipe, catalogue())
+        first = _axis("x", "First axis", known)
+        others = [each for each in known if first is None or each.field != first.field]
+        second = _axis("y", "Second axis", others)
+        seeds = _seeds(recipe)
+        axes = [axis for axis in (first, second) if axis is not None]
+        sweep = Sweep(recipe=Recipe(**{**recipe.model_dump(), "seeds": seeds}), axes=axes)
+        _write_address(recipe, axes, len(seeds))
+        wrong = _checked(sweep.to_json())
+        if wrong is not None:
+            raise RecipeError(wrong)
+    except KdError as error:
+        st.error(str(error), icon=":material/error:")
+        return None
+    return sweep
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _checked(sweep_json: str) -> str | None:
+    """What is wrong with one of a sweep's members, or None."""
+    try:
+        Sweep.from_json(sweep_json).members()
+    except KdError as error:
+        return str(error)
+    return None
+
+
+def show_plan(sweep: Sweep) -> None:
+    """How many networks are trained, how many of them side by side, and how long that takes."""
+    recipes, seeds = sweep.members(), len(sweep.recipe.seeds)
+    together = sum(learns_together(recipe, catalogue()) for recipe in recipes)
+    beside = {0: "each alone", len(recipes): "all side by side"}.get(
+        together, f"{together / len(recipes):.0%} of them side by side"
+    )
+    words = (
+        f"{_count(len(recipes), 'setting')} × {_count(seeds, 'seed')}, with and without the "
+        f"teacher, {beside}."
+    )
+    forecast = runner().forecast(sweep)
+    if forecast is None:
+        st.caption(words)
+        st.fragment(_foreseen, run_every=ASK_AGAIN_SECONDS)(sweep)
+        return
+    seconds = forecast.seconds(min(runner().workers, len(recipes)))
+    st.caption(f"{words} About {duration(seconds)} on this machine, by a short trial just now.")
+
+
+def _foreseen(sweep: Sweep) -> None:
+    if runner().forecast(sweep) is not None:
+        st.rerun()
+
+
+def _count(number: int, of: str) -> str:
+    return f"{number:,} {of}{'' if number == 1 else 's'}"
+
+
+def read_address() -> None:
+    """Fill a new visitor's form with what the address says. Raises KdError where it cannot."""
+    query = st.query_params
+    if "from" in query:
+        give_told("sweep", query["from"])
+    for name in ("x", "y"):
+        if name in query:
+            field, _, values = query[name].partition(":")
+            _set_axis(name, field, values.split(","))
+    if query.get("seeds", "").isdecimal():
+        st.session_state["sweep.seeds"] = min(max(int(query["seeds"]), 1), MOST_SEEDS)
+
+
+def is_filled() -> bool:
+    """Whether this session's form holds a sweep already."""
+    return "sweep.seeds" in st.session_state
+
+
+def name_for(sweep: Sweep) -> str:
+    """What to call a sweep: what varies, and over what."""
+    known = {each.field: each.title for each in dimensions(sweep.recipe, catalogue())}
+    varied = " × ".join(known.get(axis.field, axis.field) for axis in sweep.axes)
+    return f"{varied}: {base_title('sweep', sweep.recipe)}"
+
+
+def fill(sweep: Sweep) -> None:
+    """Write a sweep into the form, as far as the form can say it."""
+    give("sweep", sweep.recipe)
+    axes = [*sweep.axes[:2], None, None]
+    for name, axis in zip(("x", "y"), axes, strict=False):
+        if axis is None:
+            st.session_state[f"sweep.{name}"] = NONE
+        else:
+            _set_axis(name, axis.field, [spelled(value) for value in axis.values])
+    st.session_state["sweep.seeds"] = min(len(sweep.recipe.seeds), MOST_SEEDS)
+
+
+def _set_axis(name: str, field: str, values: Sequence[str]) -> None:
+    st.session_state[f"sweep.{name}"] = field
+    if field:
+        st.session_state[f"sweep.{name}.{field}"] = [each for each in values if each]
+
+
+def _axis(name: str, label: str, known: Sequence[Dimension]) -> Axis | None:
+    """Pick what varies, and over which values."""
+    titles = {each.field: each.title for each in known}
+    fields = [*titles] if name == "x" else [NONE, *titles]
+    key = f"sweep.{name}"
+    if st.session_state.get(key) not in fields:
+        st.session_state[key] = FIRST[name] if FIRST[name] in fields else fields[0]
+    field = st.selectbox(
+        label,
+        fields,
+        key=key,
+        format_func=lambda each: titles.get(each, "none: vary one thing only"),
+        persist_state="session",
+    )
+    if field == NONE:
+        return None
+    dimension = next(each for each in known if each.field == field)
+    return Axis(field=field, values=_values(name, dimension))
+
+
+def _values(name: str, dimension: Dimension) -> tuple[object, ...]:
+    key = f"sweep.{name}.{dimension.field}"
+    options = {spelled(rung): rung for rung in dimension.rungs}
+    st.session_state.setdefault(key, [spelled(rung) for rung in dimension.usual])
+    own = [each for each in st.session_state[key] if each not in options]
+    chosen = st.multiselect(
+        "Its values",
+        [*options, *own],
+        key=key,
+        format_func=lambda each: dimension.words(options.get(each, each)),
+        accept_new_options=dimension.numeric,
+        help="Take some, or type your own." if dimension.numeric else None,
+        placeholder="choose at least one",
+        label_visibility="collapsed",
+        persist_state="session",
+    )
+    return _in_order(dimension.read(",".join(chosen)), dimension)
+
+
+def _in_order(values: Sequence[object], dimension: Dimension) -> tuple[object, ...]:
+    """Numbers from small to large, and after them, or else, names as they are listed."""
+    rungs = list(dimension.rungs)
+    return tuple(
+        sorted(
+            values,
+            key=lambda value: (
+                (0, value) if isinstance(value, int | float) else (1, rungs.index(value))
+            ),
+        )
+    )
+
+
+def _seeds(recipe: Recipe) -> tuple[int, ...]:
+    st.session_state.setdefault("sweep.seeds", FEWEST_SEEDS_FOR_A_VERDICT)
+    count = st.slider(
+        "Seeds of each member",
+        1,
+        MOST_SEEDS,
+        key="sweep.seeds",
+        help="Each seed trains both students anew; under 3 there is no verdict.",
+        persist_state="session",
+    )
+    return recipe.seeds if len(recipe.seeds) == count else tuple(range(count))
+
+
+def _write_address(recipe: Recipe, axes: Sequence[Axis], seeds: int) -> None:
+    """Keep the address at what the form says, so that a copied link opens the same form."""
+    if "sweep" in st.query_params:
+        return  # it names a map that says all of it
+    found = {"from": told("sweep", recipe), "seeds": str(seeds), "y": NONE}
+    for name, axis in zip(("x", "y"), axes, strict=False):
+        found[name] = f"{axis.field}:{','.join(map(spelled, axis.values))}"
+    if st.query_params.to_dict() != found:
+        st.query_params.from_dict(found)

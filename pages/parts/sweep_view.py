@@ -1,0 +1,333 @@
+"""One sweep, live or finished: its progress, its map, and what can be read off it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.axes import dimensions
+from kdcore.errors import KdError
+from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT
+from kdcore.runs.sweeps import SweepRun, member_table
+from kdcore.statistics import CONFIDENCE, signed
+from kdcore.sweep import Sweep, changed
+from kdcore.sweep_charts import (
+    COSTS,
+    MEASURES,
+    Side,
+    lines,
+    member_words,
+    pareto,
+    setting_words,
+    side,
+    sweep_map,
+)
+from pages.parts.parallel import parallel
+from pages.parts.services import catalogue, plainly, runner, verbatim
+from pages.parts.widgets import duration
+
+POLL_SECONDS = 0.4
+SLOW_POLL_SECONDS = 1.5
+MANY = 300
+"""From so many members on, a live map is drawn less often."""
+
+BEST_SHARE = 0.2
+
+
+def show_sweep(sweep_id: str) -> None:
+    """Show a sweep; while it is under way, look again."""
+    sweep = runner().sweeps.get(sweep_id)
+    under_way = sweep.left > 0
+    every = (POLL_SECONDS if sweep.total < MANY else SLOW_POLL_SECONDS) if under_way else None
+    st.fragment(_watched, run_every=every)(sweep_id, under_way)
+
+
+@plainly
+def _watched(sweep_id: str, under_way: bool) -> None:
+    run = runner().sweeps.get(sweep_id)
+    if (run.left > 0) != under_way:
+        st.rerun()  # the whole page once more: the timer stops or starts
+    if under_way:
+        runner().reconcile_soon()
+    table = member_table(run.sweep, runner().sweeps.members(sweep_id))
+    sides = _sides(run.sweep)
+    _header(run, table)
+    _progress(run)
+    _failures(run, table)
+    shown, x, y = _slice(table, sides)
+    _map(run.sweep, shown, x, y)
+    _reading(shown)
+    costs = _costs_that_differ(table)
+    columns = st.columns(2) if costs else [st.container()]
+    with columns[0]:
+        _lines(shown, x, y)
+    if costs:
+        with columns[1]:
+            _pareto(table, sides, costs)
+    if not under_way:
+        _parallel(table, sides)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _kept_control_axes(sweep_json: str) -> tuple[str, ...]:
+    return Sweep.from_json(sweep_json).control_axes()
+
+
+def _sides(sweep: Sweep) -> list[Side]:
+    try:
+        known = dimensions(sweep.recipe, catalogue())
+    except KdError:  # data or an architecture that is not here any more
+        known = ()
+    return [side(axis, known) for axis in sweep.axes]
+
+
+def _header(run: SweepRun, table: pd.DataFrame) -> None:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(verbatim(run.name), anchor=False)
+        st.space("stretch")
+        if run.left:
+            st.button(
+                "Cancel",
+                icon=":material/stop_circle:",
+                on_click=_try,
+                args=(runner().sweeps.request_stop, run.id),
+                help="What is measured is kept.",
+            )
+        elif run.counts.get("done", 0) < run.total:
+            st.button(
+                "Go on",
+                type="primary",
+                icon=":material/replay:",
+                on_click=_try,
+                args=(runner().restart_sweep, run.id),
+                help="What is measured is kept; the rest is tried again.",
+            )
+        st.download_button(
+            "Sweep",
+            data=run.sweep.to_json,
+            file_name=f"{run.id}.json",
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+            help=f"The same from a terminal: python -m kdcore sweep {run.id}.json --out DIR",
+            key="sweep.json",
+        )
+        st.download_button(
+            "CSV",
+            data=lambda: table.to_csv(index=False),
+            file_name=f"{run.id}.csv",
+            mime="text/csv",
+            icon=":material/table:",
+            on_click="ignore",
+            key="sweep.csv",
+        )
+
+
+def _try(action: Any, sweep_id: str) -> None:
+    try:
+        action(sweep_id)
+    except KdError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def _progress(run: SweepRun) -> None:
+    if not run.left:
+        return
+    headway = runner().sweeps.headway(run.id)
+    text = f"{run.total - run.left:,} of {run.total:,} members done"
+    if headway.seconds_left is not None:
+        text += f", about {duration(headway.seconds_left)} left"
+    st.progress(headway.share, text=f"{text}. You may close this tab; the sweep goes on.")
+
+
+def _failures(run: SweepRun, table: pd.DataFrame) -> None:
+    """Why members failed, each reason once."""
+    failed = table[table["state"] == "failed"]
+    for reason, count in failed["error"].value_counts().head(3).items():
+        st.warning(f"{count} of {run.total} failed: {reason}", icon=":material/error:")
+    for state, icon in (("cancelled", "block"), ("interrupted", "power_off")):
+        count = run.counts.get(state, 0)
+        if count and not run.left:
+            st.info(
+                f"{count} of {run.total} members were {state}; press *Go on* to run them.",
+                icon=f":material/{icon}:",
+            )
+
+
+def _slice(table: pd.DataFrame, sides: Sequence[Side]) -> tuple[pd.DataFrame, Side, Side | None]:
+    """The two sides that are drawn, and the members at one value of each other side."""
+    x, y = sides[0], sides[1] if len(sides) > 1 else None
+    for other in sides[2:]:
+        name = st.selectbox(other.title, other.names, key=f"at.{other.field}")
+        table = table[table[other.field] == other.values[other.names.index(name)]]
+    return table, x, y
+
+
+def _map(sweep: Sweep, table: pd.DataFrame, x: Side, y: Side | None) -> None:
+    measure = st.segmented_control(
+        "Shown",
+        list(MEASURES),
+        format_func=lambda each: MEASURES[each],
+        default="difference",
+        required=True,
+        key="show",
+        bind="query-params",
+        label_visibility="collapsed",
+    )
+    figure = sweep_map(table, x, y, measure, _kept_control_axes(sweep.to_json()), _chosen())
+    st.plotly_chart(
+        figure,
+        key="sweep.map",
+        on_select=_remember_cell,
+        selection_mode="points",
+        config={"displayModeBar": False},
+        alt="A map of all settings: each measured cell with its number.",
+    )
+    hatched = table["verdict"].isin(["no clear difference", "too few seeds"]).any()
+    words = "Hatched: no clear difference. " if hatched and measure != "control" else ""
+    st.caption(f"{words}Every cell is measured, none is filled in between. Click one to open it.")
+    rows = table[table["place"] == _chosen()].to_dict("records")
+    if rows:
+        _member(sweep, rows[0], [each for each in (x, y) if each is not None])
+
+
+def _chosen() -> int | None:
+    text = st.query_params.get("cell", "")
+    return int(text) if text.isdecimal() else None
+
+
+def _remember_cell() -> None:
+    """Keep the cell that was clicked in the address."""
+    points = st.session_state["sweep.map"].selection.points
+    places = [point.get("customdata") for point in points]
+    place = places[0] if places else None
+    if isinstance(place, list):
+        place = place[0]
+    if place is not None:
+        st.query_params["cell"] = str(place)
+
+
+def _member(sweep: Sweep, row: Mapping[Hashable, Any], sides: Sequence[Side]) -> None:
+    """What one cell is, and what can be done with it."""
+    with st.container(border=True):
+        st.markdown(f"**{setting_words(row, sides)}**")
+        st.markdown(f"{member_words(row)}.")
+        with st.container(horizontal=True):
+            if st.button("Open", icon=":material/open_in_new:", key="sweep.open"):
+                st.switch_page("pages/distill.py", query_params={"run": row["run_id"]})
+            if st.button(
+                "Use settings",
+                icon=":material/tune:",
+                key="sweep.use",
+                help="Fills the form on Distill, to run this setting with curves and sizes.",
+            ):
+                setting = list(sweep.settings())[row["place"]]
+                st.session_state["open_recipe"] = changed(sweep.recipe, setting).to_json()
+                st.switch_page("pages/distill.py")
+
+
+def _reading(table: pd.DataFrame) -> None:
+    """How many cells are clear, and how many would be by luck."""
+    done = table[table["verdict"].notna()]
+    if not len(done):
+        return
+    counts = done["verdict"].value_counts()
+    parts = [f"{counts[name]} {name}" for name in counts.index]
+    best = done.loc[done["distilled.mean"].astype(float).idxmax()]
+    words = f"Of {len(done)} measured settings: {', '.join(parts)}. "
+    words += f"The most accurate reads {100 * best['distilled.mean']:.1f} % of the test split, "
+    words += f"{signed(best['difference'])} points against labels alone."
+    if done["pairs"].iloc[0] >= FEWEST_SEEDS_FOR_A_VERDICT and len(done) > 1:
+        lucky = (1 - CONFIDENCE) * len(done)
+        words += (
+            f" If nothing made a difference, luck alone would make about {lucky:.2g} of them look "
+            "clear; and the best of many looks better than it is."
+        )
+    st.caption(words)
+
+
+def _lines(table: pd.DataFrame, x: Side, y: Side | None) -> None:
+    along, of = x, table
+    if y is not None:
+        titles = {each.field: each.title for each in (x, y)}
+        left, right = st.columns(2)
+        field = left.selectbox("Along", list(titles), format_func=lambda each: titles[each])
+        along, other = (x, y) if field == x.field else (y, x)
+        name = right.selectbox(f"At {other.title}", other.names, index=_usual(table, other))
+        of = table[table[other.field] == other.values[other.names.index(name)]]
+    st.plotly_chart(
+        lines(of, along),
+        key="sweep.lines",
+        alt="Both students' accuracy along one axis, with one standard deviation.",
+    )
+
+
+def _usual(table: pd.DataFrame, other: Side) -> int:
+    """Where along the other side to look at first: at the chosen cell, else in the middle."""
+    rows = table[table["place"] == _chosen()]
+    if len(rows):
+        return other.values.index(rows.iloc[0][other.field])
+    return len(other.values) // 2
+
+
+def _costs_that_differ(table: pd.DataFrame) -> list[str]:
+    """What some members cost more of than others; where all are alike, there is no trade-off."""
+    return [
+        name
+        for name, cost in COSTS.items()
+        if cost.column in table and table[cost.column].nunique() > 1
+    ]
+
+
+def _pareto(table: pd.DataFrame, sides: Sequence[Side], costs: list[str]) -> None:
+    cost = st.selectbox("Against", costs, format_func=lambda each: COSTS[each].name)
+    st.plotly_chart(
+        pareto(table, cost, sides),
+        key="sweep.pareto",
+        alt="Accuracy of all members against what they cost.",
+    )
+
+
+def _parallel(table: pd.DataFrame, sides: Sequence[Side]) -> None:
+    """Every member as a line over all axes and numbers; those that are brushed, as a table."""
+    done = table[table["verdict"].notna()]
+    if len(done) < 2:
+        return
+    st.subheader("Which settings do well?", anchor=False)
+    only_best = st.toggle("Best 20\u00a0% only", key="best", bind="query-params")
+    if only_best:
+        count = max(1, round(BEST_SHARE * len(done)))
+        done = done.astype({"distilled.mean": float}).nlargest(count, "distilled.mean")
+    brushed = parallel(done, sides)
+    rows = done[done["place"].isin(brushed)] if brushed else done
+    shown = _shown(rows, sides)
+    tenths = st.column_config.NumberColumn(format="%.1f")
+    st.dataframe(
+        shown,
+        hide_index=True,
+        height=min(38 + 35 * len(rows), 390),
+        column_config={name: tenths for name in shown if name.endswith(("%", "points"))},
+        alt="The members, with their accuracies and verdicts.",
+    )
+    st.caption(f"{len(rows)} of {len(done)} members" + (", brushed above." if brushed else "."))
+
+
+def _named(rows: pd.DataFrame, side: Side) -> pd.Series:
+    """Numbers as such, to be sorted by; where there are names among them, all as names."""
+    if side.numeric:
+        return rows[side.field]
+    return rows[side.field].map(dict(zip(side.values, side.names, strict=True)))
+
+
+def _shown(rows: pd.DataFrame, sides: Sequence[Side]) -> pd.DataFrame:
+    """The members as a table for people."""
+    found = {each.title: _named(rows, each) for each in sides}
+    for arm, title in (("distilled", "Distilled, %"), ("control", "Labels alone, %")):
+        found[title] = 100 * rows[f"{arm}.mean"].astype(float)
+        found[f"± {title}"] = 100 * rows[f"{arm}.sd"].astype(float)
+    found["Difference, points"] = rows["difference"].astype(float)
+    found["Verdict"] = rows["verdict"]
+    return pd.DataFrame(found)

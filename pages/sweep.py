@@ -1,0 +1,102 @@
+"""Sweep: a whole map of settings from one click, each cell measured."""
+
+import streamlit as st
+
+from kdcore.errors import RunError
+from kdcore.sweep import Sweep
+from pages.parts.bring_into_view import bring_into_view
+from pages.parts.services import plainly, runner, verbatim
+from pages.parts.sweep_form import fill, is_filled, name_for, read_address, show_plan, sweep_form
+from pages.parts.sweep_view import show_sweep
+from pages.parts.widgets import ago
+
+RECENT = 5
+
+JUST_LAUNCHED = "sweep.just_launched"
+"""Session key of the sweep that this visitor has started and not seen yet."""
+
+
+def launch(sweep: Sweep) -> None:
+    """Submit the sweep, and make it the one this page shows."""
+    submitted = runner().submit_sweep(sweep, name_for(sweep))
+    st.query_params.from_dict({"sweep": submitted.id})
+    st.session_state[JUST_LAUNCHED] = submitted.id
+    st.rerun()
+
+
+@st.fragment
+@plainly
+def controls() -> None:
+    """The form, what it would take, and its button."""
+    place = st.container()
+    sweep = sweep_form()
+    ahead = runner().store.waiting()
+    pressed = place.button(
+        f"Paint the map ({ahead} ahead)" if ahead else "Paint the map",
+        type="primary",
+        icon=":material/grid_on:",
+        width="stretch",
+        disabled=sweep is None,
+        key="paint",
+    )
+    if sweep is None:
+        return
+    with place:
+        if pressed:
+            plainly(launch)(sweep)
+        show_plan(sweep)
+
+
+def welcome() -> None:
+    """What to do first, and what is already there."""
+    st.subheader("Press Paint the map", anchor=False)
+    st.markdown(
+        "Every combination of the values on the left is trained for real, with and without the "
+        "teacher, over the same seeds. The map fills cell by cell: where the teacher helps, where "
+        "it hurts, and where the seeds cannot tell.\n\n"
+        "Small dense students learn side by side, so that twenty-five settings take seconds."
+    )
+    for run in runner().sweeps.find(limit=RECENT):
+        st.page_link(
+            "pages/sweep.py",
+            label=f"{verbatim(run.name)} ({run.counts.get('done', 0)} of {run.total}, "
+            f"{ago(run.created)})",
+            icon=":material/history:",
+            query_params={"sweep": run.id},
+        )
+
+
+@plainly
+def prepare() -> None:
+    """Fill the form of a new visitor with what the address names."""
+    if is_filled():
+        return
+    sweep_id = st.query_params.get("sweep")
+    if sweep_id is None:
+        read_address()
+        return
+    try:
+        fill(runner().sweeps.get(sweep_id).sweep)
+    except RunError:
+        return  # said where the sweep would be shown
+
+
+@plainly
+def outcome() -> None:
+    """The sweep in the address, or a welcome."""
+    sweep_id = st.query_params.get("sweep")
+    if sweep_id is None:
+        welcome()
+        return
+    if st.session_state.pop(JUST_LAUNCHED, None) == sweep_id:
+        bring_into_view(key=f"view.{sweep_id}")
+    show_sweep(sweep_id)
+
+
+prepare()
+st.title("Where does the teacher help?", anchor=False)
+left, right = st.columns([3, 9], gap="large")
+with left:
+    controls()
+with right:
+    outcome()
