@@ -10,7 +10,8 @@ from kdcore.catalogue import Catalogue, MethodRecord
 from kdcore.errors import RecipeError
 from kdcore.fits import Networks
 from kdcore.knobs import Choice, Knob, Range
-from kdcore.recipe import Recipe
+from kdcore.recipe import Recipe, brief
+from kdcore.sweep import changed
 from kdcore.uploads import ONNX
 
 LABEL_COUNTS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000)
@@ -186,8 +187,12 @@ def _method(recipe: Recipe, catalogue: Catalogue) -> Dimension:
 
 def _student(recipe: Recipe, catalogue: Catalogue) -> Iterator[Dimension]:
     if any(isinstance(value, list) and value for value in recipe.student.options.values()):
-        factors = (0.125, 0.25, 0.5, 1, 2, 4, 8)
-        yield _number("student.width", "Student's widths, times", factors, (0.001, 1000), 1, 6)
+        factors = _different(recipe, (0.125, 0.25, 0.5, 1, 2, 4, 8))
+        yield Dimension(
+            *("student.width", "Student's widths, times", factors),
+            *(tuple(factor for factor in factors if 0.25 <= factor <= 4), 0.001, 1000),
+            log=True,
+        )
     task = catalogue.task(recipe.task)
     own = recipe.student.architecture
     fitting = [each for each in catalogue.architectures if each.refuses(task) is None]
@@ -196,6 +201,15 @@ def _student(recipe: Recipe, catalogue: Catalogue) -> Iterator[Dimension]:
         names = tuple(each.name for each in fitting)
         titles = tuple(each.title for each in fitting)
         yield Dimension("student.architecture", "Student", names, names[:2], titles=titles)
+
+
+def _different(recipe: Recipe, factors: tuple[float, ...]) -> tuple[float, ...]:
+    """Those factors that make another student each: widths are whole, and at least 1."""
+    found = {
+        brief(changed(recipe, {"student.width": factor}).student): factor
+        for factor in factors[::-1]
+    }
+    return tuple(sorted(found.values()))
 
 
 def _transfer(recipe: Recipe, catalogue: Catalogue) -> Iterator[Dimension]:

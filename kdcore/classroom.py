@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import safetensors.torch
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from kdcore.errors import DivergedError
@@ -47,6 +48,8 @@ ESTIMATE_SECONDS = 0.5
 PROGRESS_SECONDS = 0.2
 """Between two signs of progress where steps are slow: as soon as that, a run can be stopped."""
 
+WAIT_SECONDS = 0.1
+"""Between two looks whether a teacher that another process trains is there."""
 
 _tried: dict[tuple[str, tuple[int, ...]], Precision] = {}
 """By model and input: of all runs in this process, so that they are computed alike."""
@@ -132,10 +135,24 @@ class Classroom:
         self, arm: ArmName | None, choice: ModelChoice, seed: int, part: tuple[int, int], key: str
     ) -> Generator[Event | Progress, None, tuple[Member, bool]]:
         """A teacher, and whether it was trained now."""
-        recipe = self.recipe
         member = Member(arm=arm, seed=seed, network=self.setting.teacher(seed, choice))
         if self.setting.own_teacher is not None or self._recall(member, key):
             return member, False
+        lock = self.shelf.teacher_lock(key)
+        yield from _acquired(lock)
+        try:
+            if self._recall(member, key):  # while we waited, another process trained it
+                return member, False
+            yield from self._trained(member, choice, part, key)
+        finally:
+            lock.release()
+        return member, True
+
+    def _trained(
+        self, member: Member, choice: ModelChoice, part: tuple[int, int], key: str
+    ) -> Iterator[Event | Progress]:
+        """Train a teacher, and put it on the shelf."""
+        recipe, seed = self.recipe, member.seed
         views = self.setting.views(recipe.teacher_training.augmentation, seed)
         member.lesson = Lesson(
             *(views, self.setting.data.train.labels, (self.setting.teacher_samples(seed),), seed),
@@ -147,7 +164,6 @@ class Classroom:
         told = recipe.teacher_part(seed, choice)
         self.shelf.put_teacher(key, _pack(member), told, held)
         member.told = True
-        return member, True
 
     def _together(self, taught: list[Member], seed: int) -> Member:
         """Several teachers as one, whose probabilities are averaged."""
@@ -377,6 +393,18 @@ class Classroom:
                 early = now - started < ESTIMATE_SECONDS and share < 0.1
                 left = None if early else (now - started) * (1 / share - 1)
                 yield Progress(phase, (part + share) / parts, left)
+
+
+def _acquired(lock: FileLock) -> Iterator[Progress]:
+    """Wait for a lock, with a word now and then, so that whoever waits can be stopped."""
+    while True:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            yield Progress("teacher", 0.0, None)
+            time.sleep(WAIT_SECONDS)
+        else:
+            return
 
 
 def telling(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kdcore.recipe import brief
 from kdcore.result import ARMS, Result
 from kdcore.statistics import mean, spread
 
@@ -15,9 +16,18 @@ if TYPE_CHECKING:
 
 NUMBERS = (
     *(f"{arm}.{what}" for arm in ARMS for what in ("mean", "sd")),
-    *("difference", "low", "high", "verdict", "pairs", "student.parameters", "student.macs"),
+    *("difference", "low", "high", "verdict", "pairs"),
+    *("student", "student.parameters", "student.macs"),
 )
 """Of what `numbers` tells, the names."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a kind of student costs: its ONNX file, and one call on one sample (median)."""
+
+    onnx_bytes: int
+    latency_ms: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,7 @@ def numbers(result: Result) -> dict[str, Any]:
         **told,
         **{"difference": difference.mean, "low": difference.low, "high": difference.high},
         **{"verdict": result.verdict, "pairs": len(result.recipe.seeds)},
+        "student": brief(result.recipe.student),
         "student.parameters": result.arms["distilled"].parameters,
         "student.macs": result.arms["distilled"].macs,
     }

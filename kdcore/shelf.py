@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from kdcore.errors import HomeError
 from kdcore.files import write_whole
 
@@ -93,6 +95,16 @@ class Shelf:
             return None
         except OSError as error:
             raise HomeError(f"cannot read {self._teacher(key)}: {error.strerror}") from None
+
+    def teacher_lock(self, key: str) -> FileLock:
+        """Held by whoever trains that teacher, so that nobody else trains it as well."""
+        path = self._teacher(key).with_suffix(".lock")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeError(f"cannot write to {path.parent}: {error.strerror}") from None
+        # one for the whole process: whoever waited for itself here would wait for ever
+        return FileLock(path, is_singleton=True, thread_local=False)
 
     def remove_teacher(self, key: str) -> None:
         """Forget a trained teacher; one that is already gone is fine."""

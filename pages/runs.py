@@ -11,6 +11,7 @@ from kdcore.statistics import signed
 from pages.parts.cards import accuracy_text
 from pages.parts.run_view import recipe_download
 from pages.parts.services import gone, plainly, run_label, runner, store, verbatim
+from pages.parts.sweep_list import show_sweeps
 
 MOST = 4
 """So many runs can be laid side by side."""
@@ -164,11 +165,19 @@ def _say_more(shown: int) -> None:
 
 
 def page() -> None:
-    """The filter, the table, and what to do with the rows that are ticked."""
-    if store().count() == 0:
+    """The filter, the runs, and the sweeps."""
+    sweeps = runner().sweeps.find()
+    if store().count():
+        show_runs()
+    elif not sweeps:
         st.info("No runs yet. Press Distill on the first page, and yours will be listed here.")
         st.page_link("pages/distill.py", label="Go to Distill", icon=":material/experiment:")
-        return
+    if sweeps:
+        show_sweeps(st.session_state.get("runs.text", ""))
+
+
+def show_runs() -> None:
+    """The filter, the table, and what to do with the rows that are ticked."""
     runs = kept_in_place(filtered())
     if not runs:
         st.info("No run matches. Clear the filter to see all of them.")
@@ -206,8 +215,9 @@ def watch(seen: list[tuple[str, str]]) -> None:
 
 
 def unfinished() -> list[tuple[str, str]]:
-    """What of the table may still change by itself."""
-    return [(run.id, run.state) for run in store().unfinished()]
+    """What of the tables may still change by itself."""
+    found = [(run.id, run.state) for run in store().unfinished()]
+    return found + [(sweep.id, str(sweep.left)) for sweep in runner().sweeps.find() if sweep.left]
 
 
 st.title("Runs", anchor=False)

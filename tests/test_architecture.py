@@ -41,7 +41,7 @@ ROOMS = [
     {"classroom", "trial"},
     {"experiment"},
     {"group"},
-    {"forecast"},
+    {"forecast", "costs"},
     {"runs"},
     {"charts"},
     {"sweep_charts"},

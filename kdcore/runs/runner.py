@@ -90,14 +90,14 @@ class Runner:
         client = self._connected()
         cuts = parts(len(sweep), _workers(client))
         submitted, handed = self.sweeps.submit(sweep, name, cuts, self._cluster(client))
-        self._hand_over_parts(client, handed)
+        self._hand_over_parts(client, submitted.id, handed)
         return submitted
 
     def restart_sweep(self, sweep_id: str) -> SweepRun:
         """Go on with the members that were cancelled, failed or interrupted."""
         client = self._connected()
         again, handed = self.sweeps.restart(sweep_id, self._cluster(client), size=SIDE_BY_SIDE)
-        self._hand_over_parts(client, handed)
+        self._hand_over_parts(client, sweep_id, handed)
         return again
 
     def cancel(self, run_id: str) -> Run:
@@ -280,8 +280,14 @@ class Runner:
         future.add_done_callback(lambda done: self._returned(key, run.id, done))
         return run
 
-    def _hand_over_parts(self, client: Any, handed: Sequence[Part]) -> None:
+    def _hand_over_parts(self, client: Any, sweep_id: str, handed: Sequence[Part]) -> None:
         from distributed import fire_and_forget
+
+        def measure(_: list[None], environment: dict[str, str]) -> None:
+            from kdcore.runs.worker import measure_costs
+            from kdcore.settings import Settings
+
+            measure_costs(sweep_id, Settings.from_environment(environment))
 
         def work(run_ids: tuple[str, ...], environment: dict[str, str]) -> None:
             from kdcore.runs.worker import execute_part
@@ -290,12 +296,16 @@ class Runner:
             execute_part(run_ids, Settings.from_environment(environment))
 
         environment = self.settings.environment()
+        futures = []
         for part in handed:
             key = f"{part.task}-0"
             future = client.submit(work, part.run_ids, environment, key=key, pure=False)
             fire_and_forget(future)
             self._futures[key] = future
             future.add_done_callback(partial(self._part_returned, key, part))
+            futures.append(future)
+        # once all are there: a latency that is taken while others train is none
+        fire_and_forget(client.submit(measure, futures, environment, pure=False))
 
     def _part_returned(self, key: str, part: Part, future: Any) -> None:
         for run_id in part.run_ids:

@@ -30,6 +30,7 @@ sweeps = Table(
     Column("sweep", Text, nullable=False),
     Column("name", String(200), nullable=False),
     Column("created", Float, nullable=False),
+    Column("costs", Text),
     Index("sweeps_by_age", "created"),
 )
 
@@ -87,7 +88,7 @@ catalogues = Table(
 )
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision under migrations/versions; a test holds the two together."""
 
 

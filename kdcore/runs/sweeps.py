@@ -13,13 +13,13 @@ import json
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from kdcore.errors import RunError
-from kdcore.outcome import NUMBERS, plain
+from kdcore.outcome import NUMBERS, Cost, plain
 from kdcore.recipe import Recipe
 from kdcore.runs.schema import artifacts, events, runs, sweeps
 from kdcore.runs.store import LISTED, RESTARTABLE, UNFINISHED, State, Store
@@ -28,19 +28,26 @@ from kdcore.sweep import Sweep
 if TYPE_CHECKING:
     import pandas as pd
 
+COSTS = tuple(field.name for field in fields(Cost))
+
 FEWEST_TOLD = 0.02
 """Of a sweep must be done before the time left is told."""
 
 
 @dataclass(frozen=True)
 class SweepRun:
-    """A snapshot of a sweep; counts: how many of its members are in each state."""
+    """A snapshot of a sweep.
+
+    counts: how many of its members are in each state; costs: of its students by kind, empty until
+    they are measured.
+    """
 
     id: str
     sweep: Sweep
     name: str
     created: float
     counts: Mapping[State, int]
+    costs: Mapping[str, Cost]
 
     @property
     def total(self) -> int:
@@ -151,6 +158,13 @@ class Sweeps:
                 found.append(part)
         return self.get(sweep_id), found
 
+    def keep_costs(self, sweep_id: str, costs: Mapping[str, Cost]) -> None:
+        """Write what the kinds of students cost."""
+        text = json.dumps({name: asdict(cost) for name, cost in costs.items()})
+        with self._store.begin() as connection:
+            mine = update(sweeps).where(sweeps.c.id == sweep_id)
+            connection.execute(mine.values(costs=text))
+
     def rename(self, sweep_id: str, name: str) -> SweepRun:
         """Give it another name."""
         if not name.strip():
@@ -234,24 +248,26 @@ def _learned(progress: str | None) -> float:
     return float(told["done"]) if told.get("phase") == "students" else 0.0
 
 
-def member_table(sweep: Sweep, members: Sequence[MemberRow]) -> pd.DataFrame:
-    """All members, a row each: what it sets, by axis; its numbers, missing where there are none
-    yet; and `run_id`, `place`, `state` and `error`.
+def member_table(run: SweepRun, members: Sequence[MemberRow]) -> pd.DataFrame:
+    """All members, a row each: what it sets, by axis; its numbers and what its student costs,
+    missing where there are none yet; and `run_id`, `place`, `state` and `error`.
     """
     import pandas as pd
 
-    settings = list(sweep.settings())
+    settings = list(run.sweep.settings())
+    costs = {kind: asdict(cost) for kind, cost in run.costs.items()}
     rows = [
         {
             **{field: plain(value) for field, value in settings[member.place].items()},
             **(member.summary or {}),
+            **costs.get((member.summary or {}).get("student", ""), {}),
             **{"run_id": member.run_id, "place": member.place},
             **{"state": member.state, "error": member.error or ""},
         }
         for member in members
     ]
     found = pd.DataFrame(rows)
-    missing = [name for name in NUMBERS if name not in found.columns]
+    missing = [name for name in (*NUMBERS, *COSTS) if name not in found.columns]
     return found.assign(**dict.fromkeys(missing))
 
 
@@ -275,4 +291,8 @@ def _counts(connection: Connection, sweep_ids: Sequence[str]) -> dict[str, dict[
 
 
 def _sweep(row: Row[Any], counts: Mapping[str, Mapping[State, int]]) -> SweepRun:
-    return SweepRun(row.id, Sweep.from_json(row.sweep), row.name, row.created, counts[row.id])
+    costs = json.loads(row.costs) if row.costs else {}
+    return SweepRun(
+        *(row.id, Sweep.from_json(row.sweep), row.name, row.created, counts[row.id]),
+        {name: Cost(**cost) for name, cost in costs.items()},
+    )

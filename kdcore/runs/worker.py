@@ -20,6 +20,7 @@ from kdcore.forecast import Forecast
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
 from kdcore.runs.store import Run, State, Store
+from kdcore.runs.sweeps import Sweeps
 from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
@@ -66,6 +67,20 @@ def execute_part(run_ids: Sequence[str], settings: Settings) -> None:
         except Exception as error:
             log.exception("a part of a sweep failed")
             part.fail(_sentence(error))
+
+
+def measure_costs(sweep_id: str, settings: Settings) -> None:
+    """Measure what the students of a sweep cost, and write it down."""
+    from kdcore.costs import student_costs
+
+    sweeps = Sweeps(_store(settings))
+    try:
+        recipes = sweeps.get(sweep_id).sweep.members()
+        with _one_at_a_time:
+            costs = student_costs(recipes)
+        sweeps.keep_costs(sweep_id, costs)
+    except KdError as error:  # deleted since, or no such student: its members say why
+        log.info("no costs of sweep %s: %s", sweep_id, error)
 
 
 class _Part:

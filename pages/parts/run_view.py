@@ -107,6 +107,13 @@ def _header(run: Run) -> None:
     elif run.state == "cancelled":
         kept = "; what it had measured is kept" if run.attempt else " before it began"
         st.info(f"You cancelled this run{kept}.", icon=":material/block:")
+    if run.sweep_id is not None:
+        st.page_link(
+            "pages/sweep.py",
+            label="One setting of a map. Press Distill for its curves, sizes and answers.",
+            icon=":material/grid_on:",
+            query_params={"sweep": run.sweep_id},
+        )
     missing = gone(run.recipe) if run.ended else None
     if missing is not None:
         st.caption(f":material/database_off: {verbatim(missing)}. It cannot be run again.")

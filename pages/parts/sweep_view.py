@@ -36,6 +36,9 @@ MANY = 300
 
 BEST_SHARE = 0.2
 
+MOST_ASKS = 40
+"""So often it is asked whether sizes and latencies are there."""
+
 
 def show_sweep(sweep_id: str) -> None:
     """Show a sweep; while it is under way, look again."""
@@ -52,14 +55,16 @@ def _watched(sweep_id: str, under_way: bool) -> None:
         st.rerun()  # the whole page once more: the timer stops or starts
     if under_way:
         runner().reconcile_soon()
-    table = member_table(run.sweep, runner().sweeps.members(sweep_id))
-    sides = _sides(run.sweep)
+    table = member_table(run, runner().sweeps.members(sweep_id))
+    sides = sides_of(run.sweep)
     _header(run, table)
     _progress(run)
     _failures(run, table)
     shown, x, y = _slice(table, sides)
     _map(run.sweep, shown, x, y)
     _reading(shown)
+    if not under_way:
+        _await_costs(run, table)
     costs = _costs_that_differ(table)
     columns = st.columns(2) if costs else [st.container()]
     with columns[0]:
@@ -76,7 +81,8 @@ def _kept_control_axes(sweep_json: str) -> tuple[str, ...]:
     return Sweep.from_json(sweep_json).control_axes()
 
 
-def _sides(sweep: Sweep) -> list[Side]:
+def sides_of(sweep: Sweep) -> list[Side]:
+    """A sweep's axes as a reader sees them."""
     try:
         known = dimensions(sweep.recipe, catalogue())
     except KdError:  # data or an architecture that is not here any more
@@ -271,6 +277,21 @@ def _usual(table: pd.DataFrame, other: Side) -> int:
     if len(rows):
         return other.values.index(rows.iloc[0][other.field])
     return len(other.values) // 2
+
+
+def _await_costs(run: SweepRun, table: pd.DataFrame) -> None:
+    """Look again, for a while, for sizes and latencies: they are measured once all is quiet."""
+    if run.costs or table["student"].nunique() < 2:
+        return
+    asked = f"sweep.costs.{run.id}"
+
+    def look() -> None:
+        st.session_state[asked] = st.session_state.get(asked, 0) + 1
+        if runner().sweeps.get(run.id).costs:
+            st.rerun()
+
+    more = st.session_state.get(asked, 0) < MOST_ASKS
+    st.fragment(look, run_every=SLOW_POLL_SECONDS if more else None)()
 
 
 def _costs_that_differ(table: pd.DataFrame) -> list[str]:
