@@ -191,7 +191,7 @@ def _soft_share(values: Values, share: JsonValue) -> None:
 def _architecture(values: Values, name: JsonValue) -> None:
     """Another student, with its own defaults."""
     if name != values["student"]["architecture"]:
-        values["student"] = {"architecture": name}
+        values["student"] = {"architecture": name, "options": {}}
 
 
 def _method(values: Values, name: JsonValue) -> None:

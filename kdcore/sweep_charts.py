@@ -1,6 +1,7 @@
 """Figures of a sweep: the map of its members, lines along an axis, and what accuracy costs.
 
-They take the table of `kdcore.runs.sweeps.member_table`; each cell and point is a measured member.
+They take the table of `kdcore.runs.sweeps.member_table` with its words; each cell and point is a
+measured member.
 """
 
 from __future__ import annotations
@@ -78,13 +79,25 @@ def setting_words(row: Mapping[Hashable, Any], sides: Sequence[Side]) -> str:
 
 def member_words(row: Mapping[Hashable, Any]) -> str:
     """A member's numbers in a sentence, or why it has none."""
-    if row["verdict"] is None or pd.isna(row["verdict"]):
+    if _missing(row["verdict"]):
         return str(row["error"] or row["state"])
     numbers = "; ".join(
         f"{LOOKS[arm].short.lower()} {_accuracy(row, arm)}" for arm in ("distilled", "control")
     )
-    around = "" if pd.isna(row["low"]) else f" ({signed(row['low'])} … {signed(row['high'])})"
+    around = "" if _missing(row["low"]) else f" ({signed(row['low'])} … {signed(row['high'])})"
     return f"{numbers}; {signed(row['difference'])} points{around}, {row['verdict']}"
+
+
+def with_words(table: pd.DataFrame, sides: Sequence[Side]) -> pd.DataFrame:
+    """The table, and in a column `words` what there is to say of each member, in lines.
+
+    Made once for all figures: a thousand sentences take longer than a figure.
+    """
+    words = [
+        f"{setting_words(row, sides)}<br>{member_words(row).replace('; ', '<br>')}"
+        for row in table.to_dict("records")
+    ]
+    return table.assign(words=words)
 
 
 def sweep_map(
@@ -104,10 +117,13 @@ def sweep_map(
     cells = _member_cells(table, x, y, measure)
     apart = _control_cells(table, x, y, control_axes)
     done = cells["value"].notna()
-    figure = go.Figure()
-    figure.add_trace(_bars(cells[~done], color=PENDING))
-    figure.add_trace(_bars(cells[done], color=cells["value"][done], coloraxis="coloraxis"))
-    figure.add_trace(_bars(apart, color=NEUTRAL))
+    shown = len(cells) <= MOST_TEXTS
+    # what all cells of a trace have in common is said once: plotly checks long lists one by one
+    figure = go.Figure(
+        [_bars(cells[~done], shown, color=PENDING), _bars(apart, True, color=NEUTRAL)]
+    )
+    for _, some in cells[done].groupby(["hatched", "ink"]):
+        figure.add_trace(_bars(some, shown, color=some["value"], coloraxis="coloraxis"))
     rows = 1 if y is None else len(y.values)
     _label_sides(figure, x, y, apart)
     marked = cells[cells["place"] == chosen]
@@ -130,8 +146,6 @@ def _member_cells(table: pd.DataFrame, x: Side, y: Side | None, measure: Measure
     gap = measure == "difference"
     column = "difference" if gap else f"{measure}.mean"
     values = pd.to_numeric(table[column]) * (1 if gap else 100)
-    sides = [x] if y is None else [x, y]
-    rows = table.to_dict("records")
     unmeasured = table["state"].map({"failed": "×"}).fillna("")
     return pd.DataFrame(
         {
@@ -143,10 +157,7 @@ def _member_cells(table: pd.DataFrame, x: Side, y: Side | None, measure: Measure
                 values.notna(), unmeasured
             ),
             "hatched": table["verdict"].isin(UNCLEAR) & (measure != "control"),
-            "hover": [
-                f"{setting_words(row, sides)}<br>{member_words(row).replace('; ', '<br>')}"
-                for row in rows
-            ],
+            "hover": table["words"],
             "place": table["place"],
             "ink": _ink(values, gap),
         }
@@ -206,26 +217,30 @@ def _no_cells() -> pd.DataFrame:
     return pd.DataFrame({name: [] for name in names})
 
 
-def _bars(cells: pd.DataFrame, **colour: Any) -> go.Bar:
-    """Cells as bars, the one kind of mark that has a colour, a hatch, a text and a click."""
+def _bars(cells: pd.DataFrame, shown: bool, **colour: Any) -> go.Bar:
+    """Cells as bars, the one kind of mark that has a colour, a hatch, a text and a click.
+
+    All of one hatch and ink; shown: whether there is room for their texts.
+    """
+    hatched, ink = cells[["hatched", "ink"]].iloc[0] if len(cells) else (False, "black")
     return go.Bar(
-        x=cells["x"],
-        y=[1] * len(cells),
-        base=cells["y"] - 0.5,
-        width=cells["width"],
-        text=cells["text"] if len(cells) <= MOST_TEXTS else None,
+        x=cells["x"].to_numpy(),
+        y=np.ones(len(cells)),
+        base=(cells["y"] - 0.5).to_numpy(),
+        width=cells["width"].to_numpy(),
+        text=cells["text"].to_numpy() if shown else None,
         textposition="inside",
         insidetextanchor="middle",
         textangle=0,
-        insidetextfont={"color": cells["ink"].tolist()},
-        customdata=[None if pd.isna(place) else int(place) for place in cells["place"]],
-        hovertext=cells["hover"],
+        insidetextfont={"color": ink},
+        customdata=cells["place"].to_numpy(),
+        hovertext=cells["hover"].to_numpy(),
         hovertemplate="%{hovertext}<extra></extra>",
         marker={
             **colour,
             "line": {"color": LINE, "width": 0.5},
             "pattern": {
-                "shape": ["/" if each else "" for each in cells["hatched"]],
+                "shape": "/" if hatched else "",
                 **{"fillmode": "overlay", "size": 9, "solidity": 0.12, "fgcolor": "#555555"},
             },
         },
@@ -330,7 +345,7 @@ COSTS: dict[str, Cost] = {
 }
 
 
-def pareto(table: pd.DataFrame, cost: str, sides: Sequence[Side]) -> go.Figure:
+def pareto(table: pd.DataFrame, cost: str) -> go.Figure:
     """Accuracy against a cost: the members that no other beats in both, and the rest in grey."""
     of = COSTS[cost]
     figure = go.Figure()
@@ -338,13 +353,7 @@ def pareto(table: pd.DataFrame, cost: str, sides: Sequence[Side]) -> go.Figure:
     costs = pd.to_numeric(known[of.column]).to_numpy() * of.factor
     accuracy = 100 * pd.to_numeric(known["distilled.mean"]).to_numpy()
     best = undominated(costs, accuracy)
-    words = np.array(
-        [
-            f"{setting_words(row, sides)}<br>{member_words(row).replace('; ', '<br>')}"
-            for row in known.to_dict("records")
-        ],
-        dtype=object,
-    )
+    words = known["words"].to_numpy()
     look = LOOKS["distilled"]
     for name, chosen, colour in (
         ("beaten in both", ~best, GREY),
@@ -385,8 +394,13 @@ def undominated(costs: NDArray[np.float64], values: NDArray[np.float64]) -> NDAr
 
 def _accuracy(row: Mapping[Hashable, Any], arm: str) -> str:
     mean, deviation = row[f"{arm}.mean"], row[f"{arm}.sd"]
-    around = "" if pd.isna(deviation) else f" ± {100 * deviation:.1f}"
+    around = "" if _missing(deviation) else f" ± {100 * deviation:.1f}"
     return f"{100 * mean:.1f}{around} %"
+
+
+def _missing(value: object) -> bool:
+    """As `pandas.isna`, of which a thousand calls take as long as all the rest."""
+    return value is None or value != value
 
 
 def _lower(title: str) -> str:

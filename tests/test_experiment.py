@@ -9,12 +9,14 @@ import onnxruntime
 import pytest
 import safetensors.torch
 import torch
+from filelock import FileLock
 
 from kdcore import classroom, experiment, methods
+from kdcore.classroom import Classroom
 from kdcore.errors import DivergedError, RecipeError
 from kdcore.experiment import check, run, steps
 from kdcore.methods import UNLABELLED, Method
-from kdcore.recipe import Recipe
+from kdcore.recipe import Recipe, content_hash
 from kdcore.result import ARMS, SHARE, Event, Progress, Result
 from kdcore.seeds import derive
 from kdcore.setting import Setting
@@ -182,6 +184,22 @@ def test_a_teacher_that_would_be_trained_otherwise_is_not_reused(quick, shelf, v
 def test_a_teacher_is_reused_whatever_its_students_do(quick, shelf, values):
     verdict_of(quick, shelf)
     assert verdict_of(changed(quick, **values), shelf).teacher_reused
+
+
+def test_a_teacher_that_another_process_trains_is_waited_for_and_not_trained_again(
+    quick, shelf, tmp_path
+):
+    elsewhere, key = Shelf(tmp_path / "elsewhere"), content_hash(quick.teacher_part(0))
+    run(quick, shelf=elsewhere)
+    others = FileLock(shelf.teacher_lock(key).lock_file)  # no relation of this process's own
+    with others:
+        room = Classroom(quick, shelf)
+        training = room.train_teachers()
+        assert [next(training), next(training)] == [Progress("teacher", 0.0, None)] * 2
+        shelf.put_teacher(key, elsewhere.get_teacher(key), quick.teacher_part(0), 0.9)
+    (standing,) = training
+    assert standing.step == quick.teacher_training.steps
+    assert room.reused
 
 
 def test_a_teacher_from_the_shelf_is_drawn_at_its_last_step(quick, shelf):
@@ -575,7 +593,7 @@ def test_a_recipe_that_cannot_be_run_is_refused_before_anything_happens(
     with pytest.raises(RecipeError, match=sentence):
         run(recipe, heard.append, shelf)
     assert heard == []
-    assert not shelf.folder.exists()
+    assert [path for path in shelf.folder.rglob("*") if path.is_file()] == []
 
 
 # running to the end, and stopping before it
@@ -599,7 +617,7 @@ def test_a_run_closed_in_the_middle_of_its_teacher_keeps_none(quick, shelf):
     told = steps(quick, shelf)
     next(told)
     told.close()
-    assert not shelf.folder.exists()
+    assert [path for path in shelf.folder.rglob("*") if path.is_file()] == []
     assert not verdict_of(quick, shelf).teacher_reused
 
 

@@ -38,8 +38,8 @@ FEWEST_TOLD = 0.02
 class SweepRun:
     """A snapshot of a sweep.
 
-    counts: how many of its members are in each state; costs: of its students by kind, empty until
-    they are measured.
+    counts: how many of its members are in each state; changed: when the last of them ended, in
+    seconds since the epoch; costs: of its students by kind, empty until they are measured.
     """
 
     id: str
@@ -47,6 +47,7 @@ class SweepRun:
     name: str
     created: float
     counts: Mapping[State, int]
+    changed: float
     costs: Mapping[str, Cost]
 
     @property
@@ -194,7 +195,7 @@ class Sweeps:
             row = connection.execute(select(sweeps).where(sweeps.c.id == sweep_id)).first()
             if row is None:
                 raise RunError(f"there is no sweep {sweep_id!r}; it may have been deleted")
-            return _sweep(row, _counts(connection, [sweep_id]))
+            return _sweep(row, _states(connection, [sweep_id]))
 
     def find(self, text: str = "", limit: int = LISTED) -> list[SweepRun]:
         """Sweeps whose name holds the text, newest first."""
@@ -203,8 +204,8 @@ class Sweeps:
             query = query.where(sweeps.c.name.icontains(text.strip(), autoescape=True))
         with self._store.begin() as connection:
             rows = connection.execute(query).all()
-            counts = _counts(connection, [row.id for row in rows])
-        return [_sweep(row, counts) for row in rows]
+            states = _states(connection, [row.id for row in rows])
+        return [_sweep(row, states) for row in rows]
 
     def members(
         self, sweep_id: str, *, start: int = 0, limit: int | None = None
@@ -231,7 +232,7 @@ class Sweeps:
         """How far it is; the time left is told from this attempt's own pace."""
         mine = runs.c.sweep_id == sweep_id
         with self._store.begin() as connection:
-            counts = _counts(connection, [sweep_id])[sweep_id]
+            counts, _ = _states(connection, [sweep_id])[sweep_id]
             under_way = select(runs.c.progress).where(mine, runs.c.state == "running")
             learned = sum(map(_learned, connection.scalars(under_way)))
             began = connection.scalar(select(func.min(runs.c.started)).where(mine))
@@ -278,21 +279,25 @@ def _queued(recipe: Recipe, place: int, now: float) -> dict[str, Any]:
     }
 
 
-def _counts(connection: Connection, sweep_ids: Sequence[str]) -> dict[str, dict[State, int]]:
+def _states(
+    connection: Connection, sweep_ids: Sequence[str]
+) -> dict[str, tuple[dict[State, int], float]]:
+    """For each sweep, how many members are in each state, and when the last of them ended."""
     query = (
-        select(runs.c.sweep_id, runs.c.state, func.count())
+        select(runs.c.sweep_id, runs.c.state, func.count(), func.max(runs.c.finished))
         .where(runs.c.sweep_id.in_(sweep_ids))
         .group_by(runs.c.sweep_id, runs.c.state)
     )
-    found: dict[str, dict[State, int]] = {each: {} for each in sweep_ids}
-    for sweep_id, state, count in connection.execute(query):
-        found[sweep_id][state] = count
+    found: dict[str, tuple[dict[State, int], float]] = {each: ({}, 0.0) for each in sweep_ids}
+    for sweep_id, state, count, ended in connection.execute(query):
+        counts, last = found[sweep_id]
+        found[sweep_id] = ({**counts, state: count}, max(last, ended or 0.0))
     return found
 
 
-def _sweep(row: Row[Any], counts: Mapping[str, Mapping[State, int]]) -> SweepRun:
+def _sweep(row: Row[Any], states: Mapping[str, tuple[Mapping[State, int], float]]) -> SweepRun:
     costs = json.loads(row.costs) if row.costs else {}
     return SweepRun(
-        *(row.id, Sweep.from_json(row.sweep), row.name, row.created, counts[row.id]),
+        *(row.id, Sweep.from_json(row.sweep), row.name, row.created, *states[row.id]),
         {name: Cost(**cost) for name, cost in costs.items()},
     )

@@ -19,14 +19,14 @@ LARGE = "font-size:1.9rem;font-variant-numeric:tabular-nums"
 SMALL = f"font-size:.85rem;margin-bottom:.7rem;{FAINT}"
 
 
-def card(name: ArmName, result: Result) -> str:
+def card(name: ArmName, result: Result, ended: bool) -> str:
     """One model's accuracy, size, arithmetic and latency as HTML, each with its ratio to the
-    teacher's.
+    teacher's; ended: whether nothing more will be measured.
     """
     look, arm = LOOKS[name], result.arms[name]
     marker = f'<span style="color:{look.colour}">{MARKERS[look.marker]}</span>'
     best = accuracy_text(arm.best_on_validation)
-    cells = "".join(_cells(*row) for row in _rows(name, result))
+    cells = "".join(_cells(*row) for row in _rows(name, result, ended))
     parts = [
         f'<div style="font-weight:600">{marker} {escape(look.label)}</div>',
         f'<div style="{LARGE}" data-arm="{name}">{accuracy_text(arm.accuracy)}</div>',
@@ -63,15 +63,17 @@ def accuracy_text(accuracy: tuple[float, ...]) -> str:
     return f"{100 * mean(accuracy):.1f}{around}\u00a0%"
 
 
-def _rows(name: ArmName, result: Result) -> list[tuple[str, str, str]]:
+def _rows(name: ArmName, result: Result, ended: bool) -> list[tuple[str, str, str]]:
     arm, teacher = result.arms[name], result.arms["teacher"]
     rows = [
         ("Parameters", f"{arm.parameters:,}", arm.parameters, teacher.parameters),
         ("MACs", _macs(arm.macs), arm.macs, teacher.macs),
-        ("ONNX file", _kilobytes(arm.onnx_bytes), arm.onnx_bytes, teacher.onnx_bytes),
     ]
+    unknown = "not measured" if ended else "measuring …"
+    size = unknown if arm.onnx_bytes is None else f"{arm.onnx_bytes / 1000:,.1f} kB"
+    rows.append(("ONNX file", size, arm.onnx_bytes, teacher.onnx_bytes))
     if not arm.latency:
-        rows.append(("Latency", _microseconds(None), None, None))
+        rows.append(("Latency", unknown, None, None))
     for ours, theirs in zip(arm.latency, teacher.latency, strict=True):
         label = f"Latency, batch {ours.batch}"
         value = _microseconds(ours.median_ms)
@@ -100,13 +102,7 @@ def _macs(count: int | None) -> str:
     return "not counted" if count is None else f"{count:,}"
 
 
-def _kilobytes(size: int | None) -> str:
-    return "measuring …" if size is None else f"{size / 1000:,.1f} kB"
-
-
-def _microseconds(milliseconds: float | None) -> str:
-    if milliseconds is None:
-        return "measuring …"
+def _microseconds(milliseconds: float) -> str:
     return f"{1000 * milliseconds:.3g} µs" if milliseconds < 1 else f"{milliseconds:.3g} ms"
 
 

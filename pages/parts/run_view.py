@@ -55,9 +55,10 @@ def _watched(run_id: str, ended: bool) -> None:
         _pull(points)
     if run.result is not None:
         _chain(run.result)
-        _arms(run.result)
-        if run.ended:
+        _arms(run.result, run.ended)
+        if run.result.measured:
             _costs(run.result)
+        if run.ended:
             _answers(run)
 
 
@@ -217,10 +218,10 @@ def _chain(result: Result) -> None:
     st.html(chain([brief(each) for each in links], [accuracy_text(a.accuracy) for a in arms]))
 
 
-def _arms(result: Result) -> None:
+def _arms(result: Result, ended: bool) -> None:
     for column, name in zip(st.columns(3), ARMS, strict=True):
         with column, st.container(border=True, height="stretch"):
-            st.html(card(name, result))
+            st.html(card(name, result, ended))
     if result.compared:
         pairs = "; ".join(
             f"{catalogue().method(name).title}: `{ours}` with the teacher's `{theirs}`"

@@ -6,6 +6,7 @@ Each widget keeps its value in the session under `sweep.<name>`; the address car
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -39,7 +40,7 @@ def sweep_form() -> Sweep | None:
         axes = [axis for axis in (first, second) if axis is not None]
         sweep = Sweep(recipe=Recipe(**{**recipe.model_dump(), "seeds": seeds}), axes=axes)
         _write_address(recipe, axes, len(seeds))
-        wrong = _checked(sweep.to_json())
+        wrong = _planned(sweep.to_json()).wrong
         if wrong is not None:
             raise RecipeError(wrong)
     except KdError as error:
@@ -48,25 +49,33 @@ def sweep_form() -> Sweep | None:
     return sweep
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep would train: members, and how many of them side by side; or what is wrong."""
+
+    members: int = 0
+    together: int = 0
+    wrong: str | None = None
+
+
 @st.cache_data(max_entries=256, show_spinner=False)
-def _checked(sweep_json: str) -> str | None:
-    """What is wrong with one of a sweep's members, or None."""
+def _planned(sweep_json: str) -> Plan:
     try:
-        Sweep.from_json(sweep_json).members()
+        recipes = Sweep.from_json(sweep_json).members()
     except KdError as error:
-        return str(error)
-    return None
+        return Plan(wrong=str(error))
+    together = sum(learns_together(recipe, catalogue()) for recipe in recipes)
+    return Plan(len(recipes), together)
 
 
 def show_plan(sweep: Sweep) -> None:
     """How many networks are trained, how many of them side by side, and how long that takes."""
-    recipes, seeds = sweep.members(), len(sweep.recipe.seeds)
-    together = sum(learns_together(recipe, catalogue()) for recipe in recipes)
-    beside = {0: "each alone", len(recipes): "all side by side"}.get(
-        together, f"{together / len(recipes):.0%} of them side by side"
+    plan, seeds = _planned(sweep.to_json()), len(sweep.recipe.seeds)
+    beside = {0: "each alone", plan.members: "all side by side"}.get(
+        plan.together, f"{plan.together / plan.members:.0%} of them side by side"
     )
     words = (
-        f"{_count(len(recipes), 'setting')} × {_count(seeds, 'seed')}, with and without the "
+        f"{_count(plan.members, 'setting')} × {_count(seeds, 'seed')}, with and without the "
         f"teacher, {beside}."
     )
     forecast = runner().forecast(sweep)
@@ -74,7 +83,7 @@ def show_plan(sweep: Sweep) -> None:
         st.caption(words)
         st.fragment(_foreseen, run_every=ASK_AGAIN_SECONDS)(sweep)
         return
-    seconds = forecast.seconds(min(runner().workers, len(recipes)))
+    seconds = forecast.seconds(min(runner().workers, plan.members))
     st.caption(f"{words} About {duration(seconds)} on this machine, by a short trial just now.")
 
 

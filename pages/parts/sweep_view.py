@@ -24,6 +24,7 @@ from kdcore.sweep_charts import (
     setting_words,
     side,
     sweep_map,
+    with_words,
 )
 from pages.parts.parallel import parallel
 from pages.parts.services import catalogue, plainly, runner, verbatim
@@ -55,7 +56,7 @@ def _watched(sweep_id: str, under_way: bool) -> None:
         st.rerun()  # the whole page once more: the timer stops or starts
     if under_way:
         runner().reconcile_soon()
-    table = member_table(run, runner().sweeps.members(sweep_id))
+    table = _table(run)
     sides = sides_of(run.sweep)
     _header(run, table)
     _progress(run)
@@ -71,9 +72,22 @@ def _watched(sweep_id: str, under_way: bool) -> None:
         _lines(shown, x, y)
     if costs:
         with columns[1]:
-            _pareto(table, sides, costs)
+            _pareto(table, costs)
     if not under_way:
         _parallel(table, sides)
+
+
+def _table(run: SweepRun) -> pd.DataFrame:
+    """All members; read anew only once something is different, for a thousand take a while."""
+    return _kept_table(run.id, run.changed, tuple(run.counts.items()), len(run.costs), run)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _kept_table(
+    sweep_id: str, changed: float, counts: tuple[tuple[str, int], ...], costs: int, _run: SweepRun
+) -> pd.DataFrame:
+    table = member_table(_run, runner().sweeps.members(sweep_id))
+    return with_words(table, sides_of(_run.sweep))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -303,10 +317,10 @@ def _costs_that_differ(table: pd.DataFrame) -> list[str]:
     ]
 
 
-def _pareto(table: pd.DataFrame, sides: Sequence[Side], costs: list[str]) -> None:
+def _pareto(table: pd.DataFrame, costs: list[str]) -> None:
     cost = st.selectbox("Against", costs, format_func=lambda each: COSTS[each].name)
     st.plotly_chart(
-        pareto(table, cost, sides),
+        pareto(table, cost),
         key="sweep.pareto",
         alt="Accuracy of all members against what they cost.",
     )

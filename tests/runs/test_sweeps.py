@@ -3,8 +3,11 @@
 import pytest
 
 from kdcore.errors import RecipeError, RunError
+from kdcore.outcome import NUMBERS, Cost
+from kdcore.recipe import Recipe
+from kdcore.result import Progress
 from kdcore.runs import worker
-from kdcore.runs.sweeps import Sweeps
+from kdcore.runs.sweeps import Headway, Sweeps, member_table
 from kdcore.sweep import Sweep
 from tests.runs.test_store import result
 
@@ -138,6 +141,41 @@ def test_a_silent_member_is_looked_for_under_its_parts_key(store, queued):
     assert {each.cluster for each in silent} == {"a cluster"}
 
 
+def test_how_far_a_sweep_is_counts_what_its_members_under_way_have_learned(sweeps, store, queued):
+    submitted, (first, second) = queued
+    assert sweeps.headway(submitted.id) == Headway(0.0, None)
+    finished(store, second)
+    under_way = store.claim(first.run_ids[0])
+    store.record(under_way, progress=Progress("teacher", 0.9, None))
+    assert sweeps.headway(submitted.id).share == pytest.approx(2 / 6)
+    store.record(under_way, progress=Progress("students", 0.5, 1.0))
+    headway = sweeps.headway(submitted.id)
+    assert headway.share == pytest.approx(2.5 / 6)
+    assert headway.seconds_left > 0
+    sweeps.request_stop(submitted.id)
+    store.finish(under_way, "cancelled")
+    assert sweeps.headway(submitted.id) == Headway(1.0, 0.0)
+
+
+def test_members_make_a_table_of_what_they_set_gave_and_cost(sweeps, store, queued):
+    submitted, (_, second) = queued
+    finished(store, second)
+    kind = sweeps.members(submitted.id)[5].summary["student"]
+    sweeps.keep_costs(submitted.id, {kind: Cost(6492, 0.017)})
+    table = member_table(sweeps.get(submitted.id), sweeps.members(submitted.id))
+    assert list(table["temperature"]) == [1, 1, 4, 4, 9, 9]
+    assert list(table["soft_share"]) == [0.1, 0.9] * 3
+    assert list(table["state"]) == ["queued"] * 4 + ["done"] * 2
+    assert table["distilled.mean"].isna().tolist() == [True] * 4 + [False] * 2
+    assert table["onnx_bytes"].tolist()[4:] == [6492, 6492]
+
+
+def test_a_table_has_all_its_columns_before_anything_is_measured(sweeps, queued):
+    submitted, _ = queued
+    table = member_table(submitted, sweeps.members(submitted.id))
+    assert {*NUMBERS, "onnx_bytes", "latency_ms"} <= set(table.columns)
+
+
 # a worker
 
 
@@ -202,3 +240,25 @@ def test_members_that_are_stopped_end_and_the_others_go_on(
     worker.execute_part(first.run_ids, settings)
     states = [row.state for row in sweeps.members(submitted.id, limit=4)]
     assert states == ["done", "cancelled", "cancelled", "done"]
+
+
+def test_what_the_students_cost_is_measured_and_kept(sweeps, settings, queued):
+    submitted, _ = queued
+    assert submitted.costs == {}
+    worker.measure_costs(submitted.id, settings)
+    (cost,) = sweeps.get(submitted.id).costs.values()
+    assert cost.onnx_bytes > 0
+    assert cost.latency_ms > 0
+    worker.measure_costs("deleted since", settings)
+
+
+def test_how_long_a_sweep_takes_is_told_unless_the_worker_is_at_work(settings, grid):
+    assert worker.forecast(grid, settings).students > 0
+    with worker._one_at_a_time:
+        assert worker.forecast(grid, settings) is None
+
+
+def test_nothing_is_foretold_of_data_that_is_not_there_yet(settings, quick):
+    wanted = Recipe(**{**quick.model_dump(), "task": "cifar10"})
+    axes = [{"field": "temperature", "values": [1, 4]}]
+    assert worker.forecast(Sweep(recipe=wanted, axes=axes), settings) is None

@@ -1,0 +1,99 @@
+"""How long a sweep will take, told from a moment of the very work."""
+
+import time
+from itertools import pairwise
+
+import pytest
+
+from kdcore import forecast as subject
+from kdcore.costs import student_costs
+from kdcore.experiment import run
+from kdcore.forecast import Forecast, forecast, sampled
+from kdcore.group import run_sweep
+from kdcore.recipe import Recipe
+from kdcore.result import Progress
+from kdcore.shelf import Shelf
+from kdcore.sweep import Sweep
+
+
+@pytest.fixture
+def grid(quick) -> Sweep:
+    return Sweep(
+        recipe=quick,
+        axes=[
+            {"field": "temperature", "values": [1, 2, 4, 8]},
+            {"field": "soft_share", "values": [0.1, 0.5, 0.9]},
+        ],
+    )
+
+
+@pytest.fixture
+def shelf(tmp_path) -> Shelf:
+    return Shelf(tmp_path)
+
+
+def test_work_that_ends_within_the_trial_takes_as_long_as_it_took():
+    began = time.perf_counter()
+    told = subject._drawn_on(iter([Progress("students", 0.5, None)]), "students")
+    assert told <= time.perf_counter() - began
+
+
+def test_longer_work_is_drawn_on_from_how_far_it_comes(monkeypatch):
+    clock = iter([0.0, 1.0, 1.5, 2.5])  # begun; 10 %, 15 % and 25 % done
+    monkeypatch.setattr(subject.time, "perf_counter", lambda: next(clock))
+    shares = (0.1, 0.15, 0.25)
+    told = subject._drawn_on((Progress("students", s, None) for s in shares), "students")
+    assert told == pytest.approx(1.0 + 10.0 * 0.9)  # 1.5 s for 15 % of it
+
+
+def test_workers_share_the_students_and_wait_for_the_teacher():
+    assert Forecast(teachers=2.0, students=30.0).seconds(workers=3) == 12.0
+
+
+def test_members_are_taken_evenly_from_all_over_a_sweep():
+    recipes = [Recipe(seeds=(seed,)) for seed in range(40)]
+    seeds = [recipe.seeds[0] for recipe in sampled(recipes)]
+    assert len(seeds) == subject.SAMPLED
+    assert seeds[0] == 0
+    assert {later - sooner for sooner, later in pairwise(seeds)} == {2, 3}
+    assert sampled(recipes[:3]) == recipes[:3]
+
+
+def test_a_teacher_that_is_there_takes_no_time_and_none_is_left_behind(grid, shelf, quick):
+    before = forecast(grid.members(), shelf)
+    assert before.teachers > 0
+    assert before.students > 0
+    assert shelf.teachers() == []
+    run(quick, shelf=shelf)
+    assert forecast(grid.members(), shelf).teachers == 0
+
+
+def test_the_forecast_is_of_the_order_of_what_it_then_takes(grid, shelf):
+    recipes = grid.members()
+    for _ in run_sweep(recipes[:1], shelf):  # the first ever loads what the others find loaded
+        pass
+    told = forecast(recipes, shelf)
+    began = time.perf_counter()
+    for _ in run_sweep(recipes, shelf):
+        pass
+    taken = time.perf_counter() - began
+    assert taken / 5 < told.seconds(workers=1) < 5 * taken
+
+
+def test_of_a_chain_nothing_is_told(quick):
+    chain = Recipe(**{**quick.model_dump(), "scheme": {"assistants": [{"architecture": "mlp"}]}})
+    assert forecast([chain], Shelf) is None
+
+
+def test_each_kind_of_student_is_measured_once(quick):
+    sweep = Sweep(
+        recipe=quick,
+        axes=[
+            {"field": "student.width", "values": [1, 2]},
+            {"field": "temperature", "values": [1, 4]},
+        ],
+    )
+    costs = student_costs(sweep.members())
+    assert list(costs) == ["mlp-4", "mlp-8"]
+    assert costs["mlp-4"].onnx_bytes < costs["mlp-8"].onnx_bytes
+    assert all(cost.latency_ms > 0 for cost in costs.values())
