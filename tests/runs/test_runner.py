@@ -358,6 +358,63 @@ def test_a_killed_worker_loses_no_member_of_a_sweep(run_it, quick, monkeypatch):
     assert {run_id: after[run_id] for run_id in before} == before
 
 
+def test_how_long_a_sweep_takes_is_known_soon_and_what_its_students_cost_after_it(run_it, grid):
+    assert eventually(lambda: run_it.forecast(grid) is not None)
+    assert run_it.forecast(grid).students > 0
+    submitted = run_it.submit_sweep(grid, "mine")
+    assert eventually(lambda: run_it.sweeps.get(submitted.id).costs)
+
+
+@pytest.mark.slow
+def test_workers_on_another_cluster_share_a_sweep_and_train_its_teacher_once(
+    scheduler, home, monkeypatch, quick
+):
+    file, worker = scheduler
+    worker(PYTHONPATH=str(ROOT))
+    worker(PYTHONPATH=str(ROOT))
+    monkeypatch.setenv("KDCORE_SCHEDULER", address(file))
+    away = Runner(Settings.from_environment())
+    client = away._connected()
+    assert eventually(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 2)
+    recipe = Recipe(**{**quick.model_dump(), "teacher_seed": 77})
+    axes = [{"field": "temperature", "values": [1, 2, 3, 4, 5, 6]}]
+    submitted = away.submit_sweep(Sweep(recipe=recipe, axes=axes), "away")
+    assert eventually(lambda: away.sweeps.get(submitted.id).counts == {"done": 6})
+    made = [
+        away.store.get(row.run_id).result.teacher_reused
+        for row in away.sweeps.members(submitted.id)
+    ]
+    assert sorted([made[:3], made[3:]]) == [[False] * 3, [True] * 3]
+    away.close()
+
+
+@pytest.mark.slow
+def test_after_the_cluster_died_a_sweep_goes_on_with_what_is_left(run_it, quick, monkeypatch):
+    monkeypatch.setattr(runner, "SIDE_BY_SIDE", 1)
+    monkeypatch.setattr(runner, "SILENT_SECONDS", 1.0)
+    slow = quick.model_copy(update={"training": quick.training.model_copy(update={"steps": 3000})})
+    sweep = Sweep(recipe=slow, axes=[{"field": "temperature", "values": [1, 2, 3, 4]}])
+    submitted = run_it.submit_sweep(sweep, "mine")
+
+    def counts():
+        return run_it.sweeps.get(submitted.id).counts
+
+    assert eventually(lambda: counts().get("done", 0) >= 1)
+    kill_cluster(run_it.settings.home)
+    done = counts()["done"]
+
+    def noticed():
+        run_it._reconcile_quietly()  # as the app does: the line to it may break any moment now
+        return counts() == {"done": done, "interrupted": 4 - done}
+
+    assert eventually(noticed)
+    kept = {row.run_id: row for row in run_it.sweeps.members(submitted.id) if row.summary}
+    run_it.restart_sweep(submitted.id)
+    assert eventually(lambda: counts() == {"done": 4})
+    after = {row.run_id: row for row in run_it.sweeps.members(submitted.id)}
+    assert {run_id: after[run_id] for run_id in kept} == kept
+
+
 @pytest.mark.parametrize(
     ("count", "workers", "expected"),
     [(1, 4, [1]), (40, 1, [16, 16, 8]), (6, 4, [2, 2, 2]), (0, 1, [])],
