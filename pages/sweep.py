@@ -6,7 +6,15 @@ from kdcore.errors import RunError
 from kdcore.sweep import Sweep
 from pages.parts.bring_into_view import bring_into_view
 from pages.parts.services import plainly, runner, verbatim
-from pages.parts.sweep_form import fill, is_filled, name_for, read_address, show_plan, sweep_form
+from pages.parts.sweep_form import (
+    example_picker,
+    fill,
+    is_filled,
+    name_for,
+    read_address,
+    show_plan,
+    sweep_form,
+)
 from pages.parts.sweep_view import show_sweep
 from pages.parts.widgets import ago
 
@@ -28,6 +36,7 @@ def launch(sweep: Sweep) -> None:
 @plainly
 def controls() -> None:
     """The form, what it would take, and its button."""
+    example_picker()
     place = st.container()
     sweep = sweep_form()
     ahead = runner().store.waiting()

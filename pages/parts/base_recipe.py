@@ -7,10 +7,9 @@ from typing import Any
 
 import streamlit as st
 
-from kdcore.errors import KdError
 from kdcore.recipe import Recipe
 from pages.parts.recipe_form import FIRST_PRESET, current_recipe, is_filled, presets
-from pages.parts.services import catalogue
+from pages.parts.services import catalogue, verbatim
 
 FORM = "form"
 """Stands for the settings on Distill."""
@@ -40,12 +39,15 @@ def base_recipe(page: str) -> Recipe:
         help="All that no axis varies: data, models, method, training.",
         persist_state="session",
     )
-    if chosen == FORM:
-        return current_recipe(catalogue())
-    if chosen == LINK:
-        recipe: Recipe = st.session_state[given]
-        return recipe
-    return presets()[chosen]
+    recipe: Recipe = (
+        current_recipe(catalogue())
+        if chosen == FORM
+        else st.session_state[given]
+        if chosen == LINK
+        else presets()[chosen]
+    )
+    st.caption(verbatim(recipe.summary))
+    return recipe
 
 
 def base_title(page: str, recipe: Recipe) -> str:
@@ -84,11 +86,5 @@ def _unseeded(recipe: Recipe) -> dict[str, Any]:
 
 
 def _title(option: str) -> str:
-    if option == FORM:
-        try:
-            return f"the settings on Distill: {current_recipe(catalogue()).summary}"
-        except KdError:
-            return "the settings on Distill"
-    if option == LINK:
-        return "the recipe that was opened here"
-    return presets()[option].title
+    named = {FORM: "the settings on Distill", LINK: "the recipe that was opened here"}
+    return named[option] if option in named else presets()[option].title

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import streamlit as st
 
@@ -18,6 +19,8 @@ from pages.parts.base_recipe import base_recipe, base_title, give, give_told, to
 from pages.parts.services import catalogue, runner
 from pages.parts.widgets import duration
 
+EXAMPLES = Path(__file__).parents[2] / "assets" / "sweeps"
+
 NONE = ""
 """Stands for no second axis."""
 
@@ -26,6 +29,19 @@ FIRST = {"x": "temperature", "y": "soft_share"}
 """The axes of a form that nobody has touched."""
 
 ASK_AGAIN_SECONDS = 0.7
+
+
+@st.cache_data
+def examples() -> dict[str, Sweep]:
+    """The sweeps that come with the project, by file name."""
+    return {path.stem: Sweep.load(path) for path in sorted(EXAMPLES.glob("*.json"))}
+
+
+def example_picker() -> None:
+    """Draw the sweeps that come with the project; each fills the form."""
+    with st.container(horizontal=True, gap="xsmall"):
+        for name, sweep in examples().items():
+            st.button(sweep.title, key=f"example.{name}", on_click=fill, args=(sweep,))
 
 
 def sweep_form() -> Sweep | None:

@@ -1,6 +1,7 @@
 """The page Sweep, and the sweeps on the page Runs."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from kdcore.runs.runner import Runner
 from kdcore.runs.sweeps import Sweeps
 from kdcore.sweep import Sweep
 from tests.runs.test_store import result
+
+EXAMPLES = Path(__file__).parents[2] / "assets" / "sweeps"
 
 
 @pytest.fixture
@@ -140,6 +143,15 @@ def test_an_address_that_makes_no_sense_is_said_and_the_form_is_there(open_app):
     app = open_app("pages/sweep.py", **{"from": "{nonsense"})
     assert "JSON" in app.error[0].value
     assert not app.button(key="paint").disabled
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.json")), ids=lambda path: path.stem)
+def test_an_example_fills_the_form_with_all_it_says(open_app, sweeps, path):
+    app = open_app("pages/sweep.py")
+    app.button(key=f"example.{path.stem}").click().run()
+    app.button(key="paint").click().run()
+    (run,) = sweeps.find()
+    assert run.sweep.id == Sweep.load(path).id
 
 
 # the map
