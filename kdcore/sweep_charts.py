@@ -168,7 +168,7 @@ def _ink(values: pd.Series, gap: bool) -> list[str]:
     """A text colour for each cell that can be read on its own colour."""
     low, high = (0.0, values.abs().max()) if gap else (values.min(), values.max())
     strong = ((values.abs() if gap else values) - low) / ((high - low) or 1.0)
-    dark = strong > 0.6 if gap else strong < 0.6
+    dark = strong > 0.8 if gap else strong < 0.6
     return ["white" if each else "black" for each in dark]
 
 

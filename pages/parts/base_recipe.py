@@ -53,7 +53,7 @@ def base_recipe(page: str) -> Recipe:
 def base_title(page: str, recipe: Recipe) -> str:
     """The chosen recipe in a few words, for a name."""
     chosen = st.session_state[f"{page}.from"]
-    return presets()[chosen].title if chosen in presets() else recipe.summary
+    return presets()[chosen].title if chosen in presets() else catalogue().task(recipe.task).title
 
 
 def give(page: str, recipe: Recipe) -> None:

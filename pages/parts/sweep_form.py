@@ -131,7 +131,10 @@ def is_filled() -> bool:
 
 
 def name_for(sweep: Sweep) -> str:
-    """What to call a sweep: what varies, and over what."""
+    """What to call a sweep: an example's title, or what varies, and over what."""
+    for example in examples().values():
+        if example.id == sweep.id:
+            return example.title
     known = {each.field: each.title for each in dimensions(sweep.recipe, catalogue())}
     varied = " × ".join(known.get(axis.field, axis.field) for axis in sweep.axes)
     return f"{varied}: {base_title('sweep', sweep.recipe)}"

@@ -10,32 +10,25 @@ import streamlit as st
 
 from kdcore.axes import dimensions
 from kdcore.errors import KdError
-from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT
 from kdcore.runs.sweeps import SweepRun, member_table
-from kdcore.statistics import CONFIDENCE, signed
 from kdcore.sweep import Sweep, changed
 from kdcore.sweep_charts import (
-    COSTS,
     MEASURES,
     Side,
-    lines,
     member_words,
-    pareto,
     setting_words,
     side,
     sweep_map,
     with_words,
 )
-from pages.parts.parallel import parallel
 from pages.parts.services import catalogue, plainly, runner, verbatim
+from pages.parts.sweep_reading import all_members, lines_and_front, reading
 from pages.parts.widgets import duration
 
 POLL_SECONDS = 0.4
 SLOW_POLL_SECONDS = 1.5
 MANY = 300
 """From so many members on, a live map is drawn less often."""
-
-BEST_SHARE = 0.2
 
 MOST_ASKS = 40
 """So often it is asked whether sizes and latencies are there."""
@@ -63,18 +56,12 @@ def _watched(sweep_id: str, under_way: bool) -> None:
     _failures(run, table)
     shown, x, y = _slice(table, sides)
     _map(run.sweep, shown, x, y)
-    _reading(shown)
+    reading(shown)
     if not under_way:
         _await_costs(run, table)
-    costs = _costs_that_differ(table)
-    columns = st.columns(2) if costs else [st.container()]
-    with columns[0]:
-        _lines(shown, x, y)
-    if costs:
-        with columns[1]:
-            _pareto(table, costs)
+    lines_and_front(table, shown, x, y, _chosen())
     if not under_way:
-        _parallel(table, sides)
+        all_members(table, sides)
 
 
 def _table(run: SweepRun) -> pd.DataFrame:
@@ -177,6 +164,21 @@ def _failures(run: SweepRun, table: pd.DataFrame) -> None:
             )
 
 
+def _await_costs(run: SweepRun, table: pd.DataFrame) -> None:
+    """Look again, for a while, for sizes and latencies: they are measured once all is quiet."""
+    if run.costs or table["student"].nunique() < 2:
+        return
+    asked = f"sweep.costs.{run.id}"
+
+    def look() -> None:
+        st.session_state[asked] = st.session_state.get(asked, 0) + 1
+        if runner().sweeps.get(run.id).costs:
+            st.rerun()
+
+    more = st.session_state.get(asked, 0) < MOST_ASKS
+    st.fragment(look, run_every=SLOW_POLL_SECONDS if more else None)()
+
+
 def _slice(table: pd.DataFrame, sides: Sequence[Side]) -> tuple[pd.DataFrame, Side, Side | None]:
     """The two sides that are drawn, and the members at one value of each other side."""
     x, y = sides[0], sides[1] if len(sides) > 1 else None
@@ -247,122 +249,3 @@ def _member(sweep: Sweep, row: Mapping[Hashable, Any], sides: Sequence[Side]) ->
                 setting = list(sweep.settings())[row["place"]]
                 st.session_state["open_recipe"] = changed(sweep.recipe, setting).to_json()
                 st.switch_page("pages/distill.py")
-
-
-def _reading(table: pd.DataFrame) -> None:
-    """How many cells are clear, and how many would be by luck."""
-    done = table[table["verdict"].notna()]
-    if not len(done):
-        return
-    counts = done["verdict"].value_counts()
-    parts = [f"{counts[name]} {name}" for name in counts.index]
-    best = done.loc[done["distilled.mean"].astype(float).idxmax()]
-    words = f"Of {len(done)} measured settings: {', '.join(parts)}. "
-    words += f"The most accurate reads {100 * best['distilled.mean']:.1f} % of the test split, "
-    words += f"{signed(best['difference'])} points against labels alone."
-    if done["pairs"].iloc[0] >= FEWEST_SEEDS_FOR_A_VERDICT and len(done) > 1:
-        lucky = (1 - CONFIDENCE) * len(done)
-        words += (
-            f" If nothing made a difference, luck alone would make about {lucky:.2g} of them look "
-            "clear; and the best of many looks better than it is."
-        )
-    st.caption(words)
-
-
-def _lines(table: pd.DataFrame, x: Side, y: Side | None) -> None:
-    along, of = x, table
-    if y is not None:
-        titles = {each.field: each.title for each in (x, y)}
-        left, right = st.columns(2)
-        field = left.selectbox("Along", list(titles), format_func=lambda each: titles[each])
-        along, other = (x, y) if field == x.field else (y, x)
-        name = right.selectbox(f"At {other.title}", other.names, index=_usual(table, other))
-        of = table[table[other.field] == other.values[other.names.index(name)]]
-    st.plotly_chart(
-        lines(of, along),
-        key="sweep.lines",
-        alt="Both students' accuracy along one axis, with one standard deviation.",
-    )
-
-
-def _usual(table: pd.DataFrame, other: Side) -> int:
-    """Where along the other side to look at first: at the chosen cell, else in the middle."""
-    rows = table[table["place"] == _chosen()]
-    if len(rows):
-        return other.values.index(rows.iloc[0][other.field])
-    return len(other.values) // 2
-
-
-def _await_costs(run: SweepRun, table: pd.DataFrame) -> None:
-    """Look again, for a while, for sizes and latencies: they are measured once all is quiet."""
-    if run.costs or table["student"].nunique() < 2:
-        return
-    asked = f"sweep.costs.{run.id}"
-
-    def look() -> None:
-        st.session_state[asked] = st.session_state.get(asked, 0) + 1
-        if runner().sweeps.get(run.id).costs:
-            st.rerun()
-
-    more = st.session_state.get(asked, 0) < MOST_ASKS
-    st.fragment(look, run_every=SLOW_POLL_SECONDS if more else None)()
-
-
-def _costs_that_differ(table: pd.DataFrame) -> list[str]:
-    """What some members cost more of than others; where all are alike, there is no trade-off."""
-    return [
-        name
-        for name, cost in COSTS.items()
-        if cost.column in table and table[cost.column].nunique() > 1
-    ]
-
-
-def _pareto(table: pd.DataFrame, costs: list[str]) -> None:
-    cost = st.selectbox("Against", costs, format_func=lambda each: COSTS[each].name)
-    st.plotly_chart(
-        pareto(table, cost),
-        key="sweep.pareto",
-        alt="Accuracy of all members against what they cost.",
-    )
-
-
-def _parallel(table: pd.DataFrame, sides: Sequence[Side]) -> None:
-    """Every member as a line over all axes and numbers; those that are brushed, as a table."""
-    done = table[table["verdict"].notna()]
-    if len(done) < 2:
-        return
-    st.subheader("Which settings do well?", anchor=False)
-    only_best = st.toggle("Best 20\u00a0% only", key="best", bind="query-params")
-    if only_best:
-        count = max(1, round(BEST_SHARE * len(done)))
-        done = done.astype({"distilled.mean": float}).nlargest(count, "distilled.mean")
-    brushed = parallel(done, sides)
-    rows = done[done["place"].isin(brushed)] if brushed else done
-    shown = _shown(rows, sides)
-    tenths = st.column_config.NumberColumn(format="%.1f")
-    st.dataframe(
-        shown,
-        hide_index=True,
-        height=min(38 + 35 * len(rows), 390),
-        column_config={name: tenths for name in shown if name.endswith(("%", "points"))},
-        alt="The members, with their accuracies and verdicts.",
-    )
-    st.caption(f"{len(rows)} of {len(done)} members" + (", brushed above." if brushed else "."))
-
-
-def _named(rows: pd.DataFrame, side: Side) -> pd.Series:
-    """Numbers as such, to be sorted by; where there are names among them, all as names."""
-    if side.numeric:
-        return rows[side.field]
-    return rows[side.field].map(dict(zip(side.values, side.names, strict=True)))
-
-
-def _shown(rows: pd.DataFrame, sides: Sequence[Side]) -> pd.DataFrame:
-    """The members as a table for people."""
-    found = {each.title: _named(rows, each) for each in sides}
-    for arm, title in (("distilled", "Distilled, %"), ("control", "Labels alone, %")):
-        found[title] = 100 * rows[f"{arm}.mean"].astype(float)
-        found[f"± {title}"] = 100 * rows[f"{arm}.sd"].astype(float)
-    found["Difference, points"] = rows["difference"].astype(float)
-    found["Verdict"] = rows["verdict"]
-    return pd.DataFrame(found)
