@@ -53,7 +53,7 @@ def controls() -> None:
     with place:
         if pressed:
             plainly(launch)(sweep)
-        show_plan(sweep)
+        show_plan(sweep, ahead)
 
 
 def welcome() -> None:

@@ -148,6 +148,7 @@ class Store:
                 .values(
                     state="queued",
                     cluster=cluster,
+                    task=None,  # it goes on by itself, were it part of a sweep before
                     stop_requested=False,
                     heartbeat=time.time(),
                     started=None,

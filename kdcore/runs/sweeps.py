@@ -152,6 +152,7 @@ class Sweeps:
                     .where(runs.c.id.in_(part.run_ids))
                     .values(
                         **{"state": "queued", "cluster": cluster, "task": part.task},
+                        created=now,  # it takes its place behind what waits already
                         **{"stop_requested": False, "heartbeat": now, "started": None},
                         **{"finished": None, "progress": None, "result": None, "error": None},
                     )
@@ -229,18 +230,26 @@ class Sweeps:
         ]
 
     def headway(self, sweep_id: str) -> Headway:
-        """How far it is; the time left is told from this attempt's own pace."""
-        mine = runs.c.sweep_id == sweep_id
+        """How far it is; the time left is told by the pace of what was queued last."""
+        columns = (runs.c.state, runs.c.progress, runs.c.started, runs.c.created)
         with self._store.begin() as connection:
-            counts, _ = _states(connection, [sweep_id])[sweep_id]
-            under_way = select(runs.c.progress).where(mine, runs.c.state == "running")
-            learned = sum(map(_learned, connection.scalars(under_way)))
-            began = connection.scalar(select(func.min(runs.c.started)).where(mine))
-        total, left = sum(counts.values()), sum(counts.get(each, 0) for each in UNFINISHED)
-        share = (total - left + learned) / total if total else 1.0
-        if began is None or share < FEWEST_TOLD:
+            query = select(*columns).where(runs.c.sweep_id == sweep_id)
+            members = connection.execute(query).all()
+        if not members:
+            return Headway(1.0, None)
+        latest = max(member.created for member in members)
+        current = [member for member in members if member.created == latest]
+        begun = [member.started for member in current if member.started is not None]
+        share, pace = _done(members), _done(current)
+        if not begun or pace < FEWEST_TOLD:
             return Headway(share, None)
-        return Headway(min(share, 1.0), (time.time() - began) * (1 / share - 1))
+        return Headway(share, (time.time() - min(begun)) * (1 / pace - 1))
+
+
+def _done(members: Sequence[Any]) -> float:
+    """The share of the work on some members that is done, in [0, 1]."""
+    done = [_learned(m.progress) if m.state in UNFINISHED else 1.0 for m in members]
+    return sum(done) / len(done)
 
 
 def _learned(progress: str | None) -> float:

@@ -84,8 +84,11 @@ def _planned(sweep_json: str) -> Plan:
     return Plan(len(recipes), together)
 
 
-def show_plan(sweep: Sweep) -> None:
-    """How many networks are trained, how many of them side by side, and how long that takes."""
+def show_plan(sweep: Sweep, ahead: int) -> None:
+    """How many networks are trained, how many of them side by side, and how long that takes.
+
+    ahead: how many tasks wait before it; while there are any, nobody has time for a trial.
+    """
     plan, seeds = _planned(sweep.to_json()), len(sweep.recipe.seeds)
     beside = {0: "each alone", plan.members: "all side by side"}.get(
         plan.together, f"{plan.together / plan.members:.0%} of them side by side"
@@ -97,10 +100,11 @@ def show_plan(sweep: Sweep) -> None:
     forecast = runner().forecast(sweep)
     if forecast is None:
         st.caption(words)
-        st.fragment(_foreseen, run_every=ASK_AGAIN_SECONDS)(sweep)
+        if not ahead:
+            st.fragment(_foreseen, run_every=ASK_AGAIN_SECONDS)(sweep)
         return
     seconds = forecast.seconds(min(runner().workers, plan.members))
-    st.caption(f"{words} About {duration(seconds)} on this machine, by a short trial just now.")
+    st.caption(f"{words} About {duration(seconds)} on this machine, by a short trial.")
 
 
 def _foreseen(sweep: Sweep) -> None:

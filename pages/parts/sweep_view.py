@@ -124,7 +124,7 @@ def _header(run: SweepRun, table: pd.DataFrame) -> None:
         )
         st.download_button(
             "CSV",
-            data=lambda: table.to_csv(index=False),
+            data=lambda: table.drop(columns="words").to_csv(index=False),
             file_name=f"{run.id}.csv",
             mime="text/csv",
             icon=":material/table:",

@@ -1,5 +1,7 @@
 """Sweeps in the store and in a worker: no member is lost, and none is counted twice."""
 
+import time
+
 import pytest
 
 from kdcore.errors import RecipeError, RunError
@@ -155,6 +157,32 @@ def test_how_far_a_sweep_is_counts_what_its_members_under_way_have_learned(sweep
     sweeps.request_stop(submitted.id)
     store.finish(under_way, "cancelled")
     assert sweeps.headway(submitted.id) == Headway(1.0, 0.0)
+
+
+def test_the_time_left_is_told_by_the_pace_of_what_was_started_again(
+    sweeps, store, queued, monkeypatch
+):
+    submitted, (first, second) = queued
+    now = time.time()
+    finished(store, second)
+    sweeps.request_stop(submitted.id)
+    monkeypatch.setattr("time.time", lambda: now + 3600)  # an hour later
+    sweeps.restart(submitted.id)
+    under_way = store.claim(first.run_ids[0])
+    monkeypatch.setattr("time.time", lambda: now + 3610)
+    store.record(under_way, progress=Progress("students", 0.5, None))
+    headway = sweeps.headway(submitted.id)
+    assert headway.share == pytest.approx(2.5 / 6)
+    assert headway.seconds_left == pytest.approx(10 * (1 / (0.5 / 4) - 1))
+
+
+def test_a_member_that_is_started_again_by_itself_is_looked_for_under_its_own_key(store, queued):
+    _, (first, _) = queued
+    member = store.claim(first.run_ids[0])
+    store.finish(member, "failed", "no")
+    store.restart(member.id)
+    (silent,) = [each for each in store.silent(time.time() + 1) if each.run_id == member.id]
+    assert silent.task == member.id
 
 
 def test_members_make_a_table_of_what_they_set_gave_and_cost(sweeps, store, queued):
