@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import safetensors.torch
 import torch
@@ -70,11 +70,10 @@ class Member(Pupil):
 class Classroom:
     """The networks of one recipe, as they are trained.
 
-    members: each arm's networks, in the order of the seeds; assistants: each link's; splits: the
-    normalised validation and test samples; reused: whether every teacher came from the shelf;
-    compared, precision: what `Result` tells under these names. shared: with recipes that are run
-    beside this one, so that nothing is trained or asked twice. Raises RecipeError on what cannot
-    be run.
+    members: each arm's networks, in the order of the seeds; assistants: each link's; reused:
+    whether every teacher came from the shelf; compared, precision: what `Result` tells under these
+    names. shared: with recipes that are run beside this one, so that nothing is trained or asked
+    twice. Raises RecipeError on what cannot be run.
     """
 
     def __init__(self, recipe: Recipe, shelf: Shelf, shared: Shared | None = None) -> None:
@@ -82,19 +81,19 @@ class Classroom:
         self.recipe, self.shelf = recipe, shelf
         self.setting = Setting(recipe, shared)
         self.shared = self.setting.shared
-        self.splits = self.shared.once(("splits", recipe.task), self._splits)
         self.reused = not recipe.scheme.peers
         self.members: dict[ArmName, list[Member]] = {arm: [] for arm in ARMS}
         self.assistants: list[list[Member]] = [[] for _ in recipe.scheme.assistants]
         self.compared: list[tuple[str, str, str]] = []
         self.precision: Precision = "float32"
 
-    def _splits(self) -> dict[str, Split]:
-        data = self.setting.data
-        return {
-            name: Split(data.normalise(split.inputs), split.labels)
-            for name, split in {"validation": data.validation, "test": data.test}.items()
-        }
+    def split(self, name: Literal["validation", "test"]) -> Split:
+        """A split's samples, normalised; the test split is made for whoever asks for it alone."""
+        return self.shared.once(("split", self.recipe.task, name), partial(self._split, name))
+
+    def _split(self, name: Literal["validation", "test"]) -> Split:
+        split: Split = getattr(self.setting.data, name)
+        return Split(self.setting.data.normalise(split.inputs), split.labels)
 
     # the teacher
 
@@ -156,11 +155,11 @@ class Classroom:
         views = self.setting.views(recipe.teacher_training.augmentation, seed)
         member.lesson = Lesson(
             *(views, self.setting.data.train.labels, (self.setting.teacher_samples(seed),), seed),
-            *(recipe.teacher_training, self.splits["validation"]),
+            *(recipe.teacher_training, self.split("validation")),
             precision=self._precision(choice, recipe.teacher_training),
         )
         yield from self._advance([member], recipe.teacher_training, "teacher", *part)
-        held = accuracy(member.network, self.splits["validation"])
+        held = accuracy(member.network, self.split("validation"))
         told = recipe.teacher_part(seed, choice)
         self.shelf.put_teacher(key, _pack(member), told, held)
         member.told = True
@@ -195,17 +194,18 @@ class Classroom:
     def _standing(self, member: Member) -> Event:
         """Where a teacher stands that is not trained any more, so that its level can be drawn."""
         held = self.shared.once(
-            ("standing", id(member)), lambda: accuracy(member.network, self.splits["validation"])
+            ("standing", id(member)), lambda: accuracy(member.network, self.split("validation"))
         )
         metrics, steps = {"accuracy": held}, self.recipe.teacher_training.steps
         return Event("teacher", member.seed, steps, metrics, time.perf_counter() - self.began)
 
     # the students
 
-    def train_students(self) -> Iterator[Event | Progress]:
+    def train_students(self, arms: Sequence[ArmName] = STUDENTS) -> Iterator[Event | Progress]:
         """Train each seed's control and distilled student, and first whoever stands between."""
         yield from self.seat_students()
-        yield from self._advance(self.students, self.recipe.training, "students")
+        students = [member for arm in arms for member in self.members[arm]]
+        yield from self._advance(students, self.recipe.training, "students")
         yield from self.peers_stand()
 
     @property
@@ -365,7 +365,7 @@ class Classroom:
             teaching = Teaching(source, self.recipe, visible, adapters)
         return Lesson(
             *(views, self.setting.student_labels(seed), samples if source else samples[:1], seed),
-            *(training, self.splits["validation"], teaching, self._precision(choice, training)),
+            *(training, self.split("validation"), teaching, self._precision(choice, training)),
             apart=not any(method.formula for method in self.setting.methods),
         )
 

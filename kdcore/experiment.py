@@ -45,7 +45,7 @@ from kdcore.shelf import Shelf
 from kdcore.statistics import paired_difference, verdict
 from kdcore.tasks.download import fetch
 from kdcore.train.loop import logits, share_correct
-from kdcore.train.memory import keep_freed
+from kdcore.train.threads import one_thread
 from kdcore.train.trace import traced
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
 
@@ -91,15 +91,10 @@ def steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
     generator stops the run. One thread is used throughout, so that the same recipe gives the same
     numbers here and in a worker; on Linux, this process keeps what it frees from then on.
     """
-    keep_freed()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         yield from fetched(recipe)
         with closing(Experiment(recipe, shelf)) as experiment:
             yield from experiment.steps()
-    finally:
-        torch.set_num_threads(threads)
 
 
 def traced_steps(recipe: Recipe, shelf: Shelf) -> Iterator[Event | Progress | Result]:
@@ -176,7 +171,7 @@ class Experiment:
         return pairs
 
     def _tested(self, member: Member) -> tuple[Tensor, Tensor]:
-        images = self.room.splits["test"].inputs
+        images = self.room.split("test").inputs
         last = logits(member.network, images)
         check_finite(member, (last.sum().item(),))
         kept = {k: v.clone() for k, v in member.network.state_dict().items()}
@@ -189,7 +184,7 @@ class Experiment:
 
     def _arm(self, members: list[Member], pairs: Pairs) -> Arm:
         """What a model is worth over its seeds, and what it costs."""
-        network, labels = members[0].network, self.room.splits["test"].labels
+        network, labels = members[0].network, self.room.split("test").labels
         counted = not isinstance(network, OnnxTeacher)
         return Arm(
             left_out=self._on_left_out([last for last, _ in pairs]),
@@ -206,7 +201,7 @@ class Experiment:
         return self.setting.shared.once(key, lambda: macs(network, shape))
 
     def _verdict(self, outputs: dict[ArmName, Pairs], chain: list[Arm]) -> Result:
-        labels = self.room.splits["test"].labels
+        labels = self.room.split("test").labels
         arms = {arm: self._arm(self.members[arm], pairs) for arm, pairs in outputs.items()}
         control, distilled = (arms[arm].accuracy for arm in STUDENTS)
         difference = paired_difference(control, distilled, samples=len(labels))
@@ -228,7 +223,7 @@ class Experiment:
         left_out = self.recipe.transfer.left_out
         if not left_out:
             return ()
-        labels = self.room.splits["test"].labels
+        labels = self.room.split("test").labels
         chosen = torch.isin(labels, torch.tensor(left_out))
         return tuple(share_correct(each[chosen], labels[chosen]) for each in outputs)
 

@@ -6,8 +6,6 @@ import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 
-import torch
-
 from kdcore import tasks
 from kdcore.classroom import Member, check_finite
 from kdcore.errors import KdError
@@ -17,7 +15,7 @@ from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress, Result
 from kdcore.shared import Shared
 from kdcore.shelf import Shelf
-from kdcore.train.memory import keep_freed
+from kdcore.train.threads import one_thread
 from kdcore.train.together import rounds
 
 Happening = Event | Progress | Result | KdError
@@ -41,14 +39,8 @@ def run_together(
     are those of separate runs but for rounding. A control that several recipes have in common is
     trained once, and told of to each.
     """
-    keep_freed()
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ExitStack() as stack:
-            yield from _Group(recipes, shelf, stack).steps()
-    finally:
-        torch.set_num_threads(threads)
+    with one_thread(), ExitStack() as stack:
+        yield from _Group(recipes, shelf, stack).steps()
 
 
 class _Group:

@@ -1,0 +1,215 @@
+"""A search: one recipe, what may vary over it, what to judge by, and how long to look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
+
+from kdcore.errors import RecipeError
+from kdcore.recipe import Number, Recipe, Whole, content_hash
+from kdcore.sweep import changed
+from kdcore.validation import file_content, json_object, sentence
+
+Goal = Literal["accuracy", "size", "latency"]
+
+MOST_TRIALS = 10_000
+MOST_MINUTES = 7 * 24 * 60.0
+
+LEADING = ("method.name", "student.architecture")
+"""Chosen first: others play a part only where these stay as the recipe has them."""
+
+OWNED: dict[str, tuple[str, ...]] = {
+    "method.name": ("method.options.", "soft_share", "soft_weight", "hard_weight"),
+    "student.architecture": ("student.options.", "student.width"),
+}
+"""What belongs to the recipe's own method or student, and means nothing for another."""
+
+
+class Span(BaseModel):
+    """What may vary, and how far: from low to high, or some choices.
+
+    field: as of a sweep's axis; whole: whole numbers only; log: as likely between 1 and 10 as
+    between 10 and 100.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    field: str
+    low: Number | None = None
+    high: Number | None = None
+    whole: StrictBool = False
+    log: StrictBool = False
+    choices: tuple[JsonValue, ...] = ()
+
+    @model_validator(mode="after")
+    def _spans_something(self) -> Span:
+        name, numbers = self.field, (self.low, self.high)
+        if self.choices and numbers != (None, None):
+            raise ValueError(f"{name!r} has choices and a range; give one of the two")
+        if self.choices:
+            self._check_choices()
+        elif self.low is None or self.high is None:
+            raise ValueError(f"{name!r} has nothing to vary over; give low and high, or choices")
+        else:
+            self._check_range(self.low, self.high)
+        return self
+
+    def _check_choices(self) -> None:
+        odd = next((each for each in self.choices if isinstance(each, list | dict)), None)
+        if odd is not None:
+            raise ValueError(f"{self.field!r} has the choice {odd!r}; give texts or numbers")
+        twice = next((each for each in self.choices if self.choices.count(each) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{self.field!r} has the choice {twice!r} twice; give each once")
+        if len(self.choices) < 2:
+            raise ValueError(
+                f"{self.field!r} has one choice, {self.choices[0]!r}; give two at least, or set it "
+                "in the recipe"
+            )
+
+    def _check_range(self, low: float, high: float) -> None:
+        if low >= high:
+            raise ValueError(
+                f"{self.field!r} goes from {low:g} to {high:g}, which is empty; give a high above "
+                "its low"
+            )
+        if self.log and low <= 0:
+            raise ValueError(
+                f"{self.field!r} starts at {low:g}, and a logarithmic range must start above 0; "
+                "raise low, or set log to false"
+            )
+        if self.whole and (low % 1 or high % 1):
+            raise ValueError(
+                f"{self.field!r} takes whole numbers; give some for {low:g} and {high:g}"
+            )
+
+    def ends(self) -> tuple[Any, ...]:
+        """The first and the last of its range, or all of its choices."""
+        if self.choices:
+            return self.choices
+        assert self.low is not None and self.high is not None
+        return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
+
+
+class Search(BaseModel):
+    """A recipe, the spans over which settings of it are tried, and the budget.
+
+    Each setting is trained for all of the recipe's seeds, and judged on validation. goals: what to
+    judge by, accuracy among them; with accuracy alone, TPE proposes and a median pruner gives up
+    on settings that lag behind; with more, NSGA-II looks for the best trade-offs. trials, minutes:
+    it ends with whichever is used up first. Frozen, validated, JSON both ways. Raises RecipeError,
+    one sentence, on what cannot be meant.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    title: Annotated[str, Field(max_length=120)] = ""
+    recipe: Recipe = Recipe()
+    space: Annotated[tuple[Span, ...], Field(min_length=1, max_length=12)]
+    goals: Annotated[tuple[Goal, ...], Field(min_length=1)] = ("accuracy",)
+    trials: Annotated[Whole, Field(ge=1, le=MOST_TRIALS)] | None = None
+    minutes: Annotated[Number, Field(gt=0, le=MOST_MINUTES)] | None = None
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 0
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise RecipeError(sentence(error, type(self))) from None
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Search:
+        fields = [span.field for span in self.space]
+        twice = next((field for field in fields if fields.count(field) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is in the space twice; leave one of them out")
+        if "accuracy" not in self.goals or len(set(self.goals)) < len(self.goals):
+            raise ValueError(
+                f"goals {list(self.goals)} must hold accuracy, and each goal once; the others are "
+                "size and latency"
+            )
+        if self.trials is None and self.minutes is None:
+            raise ValueError("the search has no budget; give trials, minutes or both")
+        for span in self.space:
+            self._check_ends(span)
+        return self
+
+    def _check_ends(self, span: Span) -> None:
+        try:
+            for value in span.ends():
+                changed(self.recipe, {span.field: value})
+        except RecipeError as error:
+            if not span.choices and not span.whole and "whole number" in str(error):
+                raise ValueError(
+                    f"{span.field!r} takes whole numbers; set whole to true"
+                ) from None
+            raise
+
+    @property
+    def prunes(self) -> bool:
+        """Whether settings that lag behind are given up early: only where one goal decides."""
+        return len(self.goals) == 1
+
+    def choose(self, pick: Callable[[Span], Any]) -> dict[str, Any]:
+        """A setting, by field: `pick` is asked for each span that plays a part in it."""
+        setting: dict[str, Any] = {}
+        for span in self.space:
+            if span.field in LEADING:
+                setting[span.field] = pick(span)
+        foreign = [prefix for field in setting for prefix in self._foreign(field, setting[field])]
+        for span in self.space:
+            if span.field not in LEADING and not span.field.startswith(tuple(foreign)):
+                setting[span.field] = pick(span)
+        return setting
+
+    def _foreign(self, field: str, value: Any) -> tuple[str, ...]:
+        """What plays no part once a leading field has another value than the recipe's."""
+        own = self.recipe.method.name
+        if field == "student.architecture":
+            own = self.recipe.student.architecture
+        return () if value == own else OWNED[field]
+
+    def candidate(self, setting: Mapping[str, Any]) -> Recipe:
+        """The recipe of a setting. Raises RecipeError where there is none."""
+        return changed(self.recipe, dict(setting))
+
+    def extended(self, trials: int = 0, minutes: float = 0.0) -> Search:
+        """The same with so much more of a budget; one that has no limit stays without."""
+        if trials < 0 or minutes < 0 or not (trials or minutes):
+            raise RecipeError("nothing to extend the search by; give more trials or more minutes")
+        values = self.model_dump(mode="json")
+        values["trials"] = None if self.trials is None else self.trials + trials
+        values["minutes"] = None if self.minutes is None else self.minutes + minutes
+        return Search(**values)
+
+    @property
+    def id(self) -> str:
+        """Content hash: searches of one id try the same settings, as far as both go."""
+        told = self.model_dump(mode="json", exclude={"title", "trials", "minutes"})
+        return content_hash({**told, "recipe": self.recipe.id})
+
+    def to_json(self) -> str:
+        """Indented JSON that `from_json` reads back to an equal search."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Search:
+        """Read a search. Raises RecipeError where the text is no JSON or no search."""
+        return cls(**json_object(text, "search", '{"space": [...], "trials": 50}'))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Search:
+        """Read a search's file. Raises RecipeError where it is missing, unreadable or wrong."""
+        return cls.from_json(file_content(path, "search"))
+
