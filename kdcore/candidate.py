@@ -111,4 +111,3 @@ class Candidates:
 def student_key(recipe: Recipe) -> str:
     """Content hash of what a student is: those of one hash have the same cost."""
     return content_hash([recipe.task, recipe.student.model_dump(mode="json")])
-

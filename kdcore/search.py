@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,10 +20,14 @@ from pydantic import (
 
 from kdcore.errors import RecipeError
 from kdcore.recipe import Number, Recipe, Whole, content_hash
+from kdcore.result import Phase
+from kdcore.statistics import mean
 from kdcore.sweep import changed
 from kdcore.validation import file_content, json_object, sentence
 
 Goal = Literal["accuracy", "size", "latency"]
+
+Fate = Literal["finished", "given up", "failed"]
 
 MOST_TRIALS = 10_000
 MOST_MINUTES = 7 * 24 * 60.0
@@ -98,7 +104,8 @@ class Span(BaseModel):
         """The first and the last of its range, or all of its choices."""
         if self.choices:
             return self.choices
-        assert self.low is not None and self.high is not None
+        assert self.low is not None
+        assert self.high is not None
         return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
 
 
@@ -151,9 +158,7 @@ class Search(BaseModel):
                 changed(self.recipe, {span.field: value})
         except RecipeError as error:
             if not span.choices and not span.whole and "whole number" in str(error):
-                raise ValueError(
-                    f"{span.field!r} takes whole numbers; set whole to true"
-                ) from None
+                raise ValueError(f"{span.field!r} takes whole numbers; set whole to true") from None
             raise
 
     @property
@@ -213,3 +218,54 @@ class Search(BaseModel):
         """Read a search's file. Raises RecipeError where it is missing, unreadable or wrong."""
         return cls.from_json(file_content(path, "search"))
 
+
+@dataclass(frozen=True)
+class Tried:
+    """A setting that was tried, and what came of it.
+
+    accuracy: each seed's, on validation, in [0, 1], empty unless it finished; size in bytes,
+    latency in milliseconds; same_as: the number of an earlier trial of the same setting, whose
+    figures these are; best: whether no other beats it in every goal.
+    """
+
+    number: int
+    setting: Mapping[str, Any]
+    fate: Fate
+    accuracy: tuple[float, ...] = ()
+    parameters: int | None = None
+    size: int | None = None
+    latency_ms: float | None = None
+    seconds: float = 0.0
+    error: str = ""
+    same_as: int | None = None
+    best: bool = False
+
+    @property
+    def mean(self) -> float | None:
+        """Accuracy on validation, over the seeds; None unless it finished."""
+        return mean(self.accuracy) if self.accuracy else None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a search is: settings tried, the share of the budget used, the seconds left, and
+    what the one under way is at.
+    """
+
+    tried: int
+    done: float
+    seconds_left: float | None
+    phase: Phase | None = None
+
+
+TEST_SEEDS = 5
+"""Of the run that takes the test figure."""
+
+
+def tested_recipe(search: Search, tried: Tried) -> Recipe:
+    """The recipe by which the test figure of a setting is taken: with five seeds at least."""
+    recipe = search.candidate(tried.setting)
+    spare = (seed for seed in range(2 * TEST_SEEDS) if seed not in recipe.seeds)
+    missing = max(0, TEST_SEEDS - len(recipe.seeds))
+    seeds = (*recipe.seeds, *islice(spare, missing))
+    return Recipe(**{**recipe.model_dump(mode="json"), "seeds": seeds})

@@ -9,8 +9,8 @@ import logging
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import optuna
@@ -20,7 +20,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from kdcore.errors import KdError, RecipeError
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Phase, Progress
-from kdcore.search import Goal, Search, Span
+from kdcore.search import Fate, Goal, Search, Span, Standing, Tried
 from kdcore.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ DIRECTIONS: dict[Goal, StudyDirection] = {
     "latency": StudyDirection.MINIMIZE,
 }
 
-Fate = Literal["finished", "given up", "failed"]
 FATES: dict[TrialState, Fate] = {
     TrialState.COMPLETE: "finished",
     TrialState.PRUNED: "given up",
@@ -62,40 +61,6 @@ KILLED_TWICE = (
     "its worker ended twice while it was tried, most likely for lack of memory; choose smaller "
     "models or batches"
 )
-
-
-@dataclass(frozen=True)
-class Tried:
-    """A setting that was tried, and what came of it.
-
-    accuracy: each seed's, on validation, in [0, 1], empty unless it finished; size in bytes,
-    latency in milliseconds; same_as: the number of an earlier trial of the same setting, whose
-    figures these are; best: whether no other beats it in every goal.
-    """
-
-    number: int
-    setting: Mapping[str, Any]
-    fate: Fate
-    accuracy: tuple[float, ...] = ()
-    parameters: int | None = None
-    size: int | None = None
-    latency_ms: float | None = None
-    seconds: float = 0.0
-    error: str = ""
-    same_as: int | None = None
-    best: bool = False
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How far a search is: settings tried, the share of the budget used, the seconds left, and
-    what the one under way is at.
-    """
-
-    tried: int
-    done: float
-    seconds_left: float | None
-    phase: Phase | None = None
 
 
 def new_study(search: Search, name: str, storage: optuna.storages.BaseStorage) -> None:
@@ -111,7 +76,7 @@ def open_study(name: str, storage: optuna.storages.BaseStorage) -> optuna.Study:
 
 def explore(
     search: Search, study: optuna.Study, shelf: Shelf, spent: float = 0.0
-) -> Iterator[Standing | Tried]:
+) -> Generator[Standing | Tried, None, None]:
     """Try settings until the budget is used up, telling how far it is and what came of each.
 
     spent: seconds of the budget that are used already. What a killed worker left under way is put
@@ -281,7 +246,8 @@ def _pruner(search: Search) -> optuna.pruners.BasePruner:
 
 def _suggest(trial: Trial, span: Span) -> Any:
     if span.choices:
-        return trial.suggest_categorical(span.field, span.choices)
+        scalars: Any = span.choices  # of which a span checks that they are
+        return trial.suggest_categorical(span.field, scalars)
     low, high = span.ends()
     if span.whole:
         return trial.suggest_int(span.field, low, high, log=span.log)

@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 IDLE_SECONDS = 600.0
 TICK_SECONDS = 1.0
 
+_NOBODY = ("fire-and-forget", "Client-worker-")
+"""Clients that need no cluster themselves: a worker that hands on what it works on is one."""
+
 
 def serve(settings: Settings, idle_seconds: float = IDLE_SECONDS) -> bool:
     """Run the cluster until it is idle or told to stop; False if one is running already.
@@ -95,7 +98,7 @@ def _wait(scheduler: Any, stop: threading.Event, idle_seconds: float) -> None:
     """Return when told to, or after so many seconds without a client or a task."""
     needed = time.monotonic()
     while not stop.wait(TICK_SECONDS):
-        clients = [name for name in list(scheduler.clients) if name != "fire-and-forget"]
+        clients = [name for name in list(scheduler.clients) if not name.startswith(_NOBODY)]
         if clients or scheduler.tasks:
             needed = time.monotonic()
         elif time.monotonic() - needed > idle_seconds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import secrets
 import subprocess
 import sys
 import threading
@@ -22,9 +23,11 @@ from kdcore.errors import KdError, RunError
 from kdcore.forecast import Forecast
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.runs.cluster import address, answers
-from kdcore.runs.store import Run, Store
+from kdcore.runs.searches import Searches, SearchRun
+from kdcore.runs.store import Run, Silent, Store
 from kdcore.runs.sweeps import Part, SweepRun, Sweeps
 from kdcore.samples import Samples
+from kdcore.search import Search, tested_recipe
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
@@ -63,6 +66,7 @@ class Runner:
         self.settings = settings
         self.store = Store(settings)
         self.sweeps = Sweeps(self.store)
+        self.searches = Searches(self.store, settings)
         self.shelf = Shelf(settings.ready_home() / "artifacts")
         self._client: Any = None
         self._futures: dict[str, Any] = {}
@@ -99,6 +103,42 @@ class Runner:
         again, handed = self.sweeps.restart(sweep_id, self._cluster(client), size=SIDE_BY_SIDE)
         self._hand_over_parts(client, sweep_id, handed)
         return again
+
+    def submit_search(self, search: Search, name: str) -> SearchRun:
+        """Queue a search, and hand it to the cluster."""
+        client = self._connected()
+        submitted = self.searches.submit(search, name, self._cluster(client))
+        return self._hand_over_search(client, submitted)
+
+    def resume_search(self, search_id: str, *, trials: int = 0, minutes: float = 0.0) -> SearchRun:
+        """Go on with a search that has ended, where it left off; with more of a budget, if any."""
+        client = self._connected()
+        cluster = self._cluster(client)
+        resumed = self.searches.resume(search_id, cluster, trials=trials, minutes=minutes)
+        return self._hand_over_search(client, resumed)
+
+    def take_test(self, search_id: str, trial: int) -> Run:
+        """Take the test figure of a trial's setting: an ordinary run of it, with its control.
+
+        A run of the same recipe that is done or on its way is taken as it is. Raises RunError
+        where the figure of another setting was taken: the test split would choose between them.
+        """
+        search = self.searches.get(search_id)
+        taken = self.searches.test_of(search)
+        if taken is not None and search.tested != trial:
+            raise RunError(
+                f"the test figure of trial {search.tested} was taken; of several, the test split "
+                "itself would choose, and its figure would mean no more than validation's"
+            )
+        tried = {each.number: each for each in self.searches.tried(search_id)}
+        if trial not in tried:
+            raise RunError(f"the search {search.name!r} has no trial {trial} that was tried")
+        recipe = tested_recipe(search.search, tried[trial])
+        run = taken or self.searches.run_of(recipe)
+        if run is None or run.state not in ("queued", "running", "done"):
+            run = self.submit(recipe, f"{search.name}: trial {trial}"[:200])
+        self.searches.took_test(search_id, trial, run.id)
+        return run
 
     def cancel(self, run_id: str) -> Run:
         """Ask a run to stop: at once if it is queued, else at its next progress event."""
@@ -246,13 +286,15 @@ class Runner:
         if not self._reconciling.acquire(blocking=False):
             return  # another thread is at it
         try:
-            now = time.time()
-            silent = self.store.silent(now - SILENT_SECONDS)
-            known = {cluster: self._keys(cluster) for cluster in {r.cluster for r in silent}}
-            for run in silent:
+            since = time.time() - SILENT_SECONDS
+            silent: list[tuple[Callable[..., bool], Silent]] = []
+            for kept in (self.store, self.searches):
+                silent += [(kept.interrupt, each) for each in kept.silent(since)]
+            known = {cluster: self._keys(cluster) for cluster in {r.cluster for _, r in silent}}
+            for interrupt, run in silent:
                 keys = known[run.cluster]
                 if keys is not None and not any(key.startswith(f"{run.task}-") for key in keys):
-                    self.store.interrupt(run.run_id, silent_since=now - SILENT_SECONDS)
+                    interrupt(run.run_id, silent_since=since)
         finally:
             self._reconciling.release()
 
@@ -306,6 +348,39 @@ class Runner:
             futures.append(future)
         # once all are there: a latency that is taken while others train is none
         fire_and_forget(client.submit(measure, futures, environment, pure=False))
+
+    def _hand_over_search(self, client: Any, search: SearchRun) -> SearchRun:
+        from distributed import fire_and_forget
+
+        def work(search_id: str, environment: dict[str, str]) -> None:
+            from secrets import token_hex
+
+            from distributed import fire_and_forget, get_client
+
+            from kdcore.runs.worker import execute_search
+            from kdcore.settings import Settings
+
+            if execute_search(search_id, Settings.from_environment(environment)):
+                # handed on rather than held: what waits with the usual priority goes first
+                key = f"{search_id}-{token_hex(4)}"
+                once = {"key": key, "pure": False, "priority": -1}
+                fire_and_forget(get_client().submit(work, search_id, environment, **once))
+
+        key = f"{search.id}-{search.attempt}.{secrets.token_hex(2)}"
+        environment = self.settings.environment()
+        future = client.submit(work, search.id, environment, key=key, pure=False, priority=-1)
+        fire_and_forget(future)
+        self._futures[key] = future
+        future.add_done_callback(lambda done: self._search_returned(key, search.id, done))
+        return search
+
+    def _search_returned(self, key: str, search_id: str, future: Any) -> None:
+        self._futures.pop(key, None)
+        if future.status == "error":
+            try:
+                self.searches.fail(search_id, _why(_innermost(future.exception())))
+            except KdError as sentence:
+                log.warning("search %s failed unheard: %s", search_id, sentence)
 
     def _part_returned(self, key: str, part: Part, future: Any) -> None:
         for run_id in part.run_ids:

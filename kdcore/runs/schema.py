@@ -8,6 +8,7 @@ from filelock import FileLock
 from sqlalchemy import (
     Boolean,
     Column,
+    Connection,
     Engine,
     Float,
     ForeignKey,
@@ -17,6 +18,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    inspect,
+    text,
 )
 
 from kdcore.errors import StoreError
@@ -32,6 +35,28 @@ sweeps = Table(
     Column("created", Float, nullable=False),
     Column("costs", Text),
     Index("sweeps_by_age", "created"),
+)
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("search", Text, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("stop_requested", Boolean, nullable=False, default=False),
+    Column("created", Float, nullable=False),
+    Column("finished", Float),
+    Column("heartbeat", Float, nullable=False),
+    Column("seconds", Float, nullable=False, default=0.0),
+    Column("standing", Text),
+    Column("error", Text),
+    Column("cluster", String(200)),
+    Column("tested", Integer),
+    Column("test_run", String(16)),
+    Index("searches_by_age", "created"),
+    Index("searches_by_state", "state"),
 )
 
 runs = Table(
@@ -87,9 +112,20 @@ catalogues = Table(
     Column("catalogue", Text, nullable=False),
 )
 
+LOCK = "database.lock"
+"""Under the home: whoever changes the tables holds it."""
+
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision under migrations/versions; a test holds the two together."""
+
+VERSION_TABLE = "kdcore_version"
+"""Where the database says its revision. Alembic's usual table is Optuna's here, which keeps the
+trials of searches in the same database."""
+
+FORMER_TABLE = "alembic_version"
+FORMER = ("0001", "0002", "0003", "0004")
+"""The revisions that stood in alembic's usual table, before there were searches."""
 
 
 def upgrade(engine: Engine, home: Path) -> None:
@@ -106,7 +142,8 @@ def upgrade(engine: Engine, home: Path) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with FileLock(home / "database.lock"), engine.begin() as connection:
+    with FileLock(home / LOCK), engine.begin() as connection:
+        _move_version(connection)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -120,9 +157,28 @@ def upgrade(engine: Engine, home: Path) -> None:
 
 def revision(engine: Engine) -> str | None:
     """The database's schema revision, or None for an empty one."""
-    from sqlalchemy import inspect, text
-
     with engine.connect() as connection:
-        if not inspect(connection).has_table("alembic_version"):
-            return None
-        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        return _read(connection, VERSION_TABLE) or _former(connection)
+
+
+def _former(connection: Connection) -> str | None:
+    found = _read(connection, FORMER_TABLE)
+    return found if found in FORMER else None
+
+
+def _read(connection: Connection, table: str) -> str | None:
+    if not inspect(connection).has_table(table):
+        return None
+    return connection.execute(text(f"SELECT version_num FROM {table}")).scalar()
+
+
+def _move_version(connection: Connection) -> None:
+    """Let a database from before searches say its revision where it is said now."""
+    former = _former(connection)
+    if former is None or _read(connection, VERSION_TABLE) is not None:
+        return
+    # not renamed: its key would keep a name that Postgres gives once, and Optuna's needs it
+    version = Table(VERSION_TABLE, MetaData(), Column("version_num", String(32), primary_key=True))
+    version.create(connection)
+    connection.execute(version.insert().values(version_num=former))
+    connection.execute(text(f"DROP TABLE {FORMER_TABLE}"))

@@ -8,8 +8,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,9 +19,11 @@ from kdcore.errors import KdError, StoreError
 from kdcore.forecast import Forecast
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
+from kdcore.runs.searches import Searches, SearchRun, optuna_plainly
 from kdcore.runs.store import Run, State, Store
 from kdcore.runs.sweeps import Sweeps
 from kdcore.samples import Samples
+from kdcore.search import Tried
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
@@ -34,6 +36,9 @@ FLUSH_SECONDS = 0.2
 
 HEARTBEAT_SECONDS = 2.0
 LAST_WORD_SECONDS = 30.0
+
+TURN_SECONDS = 5.0
+"""So long a search keeps a worker; then runs that wait are let in."""
 
 _one_at_a_time = threading.Lock()
 """torch's exporter patches global state, so that two threads must not use torch at once."""
@@ -81,6 +86,54 @@ def measure_costs(sweep_id: str, settings: Settings) -> None:
         sweeps.keep_costs(sweep_id, costs)
     except KdError as error:  # deleted since, or no such student: its members say why
         log.info("no costs of sweep %s: %s", sweep_id, error)
+
+
+def execute_search(search_id: str, settings: Settings) -> bool:
+    """Work on a search for a turn; whether there is more to do once runs that wait had theirs.
+
+    It ends by itself where its budget is used up, it is stopped, or it fails with a sentence.
+    """
+    store = _store(settings)
+    searches = Searches(store, settings)
+    search = searches.claim(search_id)
+    if search is None:
+        return False
+
+    def beat() -> None:
+        searches.record(search)
+
+    with _beating(beat, f"search {search_id}"), _one_at_a_time:
+        try:
+            shelf = Shelf(settings.ready_home() / "artifacts")
+            state, sentence = _turn(searches, search, shelf), None
+        except Exception as error:
+            if not isinstance(error, KdError | MemoryError):
+                log.exception("search %s failed", search_id)
+            state, sentence = "failed", _sentence(error)
+    if state is not None:
+        _persistently(lambda: searches.finish(search, state, sentence))
+    return state is None
+
+
+def _turn(searches: Searches, search: SearchRun, shelf: Shelf) -> State | None:
+    """Try settings until the turn is over; how the search ended, None where it goes on."""
+    from kdcore.studies import explore
+
+    began = flushed = time.monotonic()
+    study = searches.study(search.id)
+    with optuna_plainly(), closing(explore(search.search, study, shelf, search.seconds)) as told:
+        for happening in told:
+            now = time.monotonic()
+            seconds = search.seconds + now - began
+            if isinstance(happening, Tried):
+                if now - began > TURN_SECONDS:
+                    return None if searches.record(search, None, seconds) else "cancelled"
+            elif happening.phase is None or now - flushed > FLUSH_SECONDS:
+                flushed = now
+                if not searches.record(search, happening, seconds):
+                    return "cancelled"
+    searches.record(search, None, search.seconds + time.monotonic() - began)
+    return "done"
 
 
 class _Part:
@@ -271,19 +324,26 @@ def _work(store: Store, run: Run, shelf: Shelf) -> bool:
     return True
 
 
+def _heartbeat(store: Store, *working: Run) -> AbstractContextManager[None]:
+    def beat() -> None:
+        store.record_all([(run, None, None) for run in working])
+
+    return _beating(beat, f"run {working[0].id}")
+
+
 @contextmanager
-def _heartbeat(store: Store, *working: Run) -> Iterator[None]:
+def _beating(beat: Callable[[], None], whose: str) -> Iterator[None]:
     """A sign of life every few seconds, also while a long phase has nothing to tell."""
     over = threading.Event()
 
-    def beat() -> None:
+    def beats() -> None:
         while not over.wait(HEARTBEAT_SECONDS):
             try:
-                store.record_all([(run, None, None) for run in working])
+                beat()
             except StoreError as error:
-                log.warning("no heartbeat for run %s: %s", working[0].id, error)
+                log.warning("no heartbeat for %s: %s", whose, error)
 
-    thread = threading.Thread(target=beat, daemon=True)
+    thread = threading.Thread(target=beats, daemon=True)
     thread.start()
     try:
         yield
@@ -293,11 +353,16 @@ def _heartbeat(store: Store, *working: Run) -> Iterator[None]:
 
 
 def _last_word(store: Store, run: Run, state: State, sentence: str | None) -> None:
-    """Write how the run ended, trying for a while: the disk that filled up may clear."""
+    """Write how the run ended."""
+    _persistently(lambda: store.finish(run, state, sentence))
+
+
+def _persistently(write: Callable[[], None]) -> None:
+    """Write a last word, trying for a while: the disk that filled up may clear."""
     deadline = time.monotonic() + LAST_WORD_SECONDS
     while True:
         try:
-            return store.finish(run, state, sentence)
+            return write()
         except StoreError:
             if time.monotonic() > deadline:
                 raise

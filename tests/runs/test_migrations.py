@@ -38,12 +38,15 @@ def test_the_code_knows_the_newest_migration():
 
 def test_the_migrations_make_the_very_tables_that_the_code_uses(engine):
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+        context = MigrationContext.configure(
+            connection, opts={"version_table": schema.VERSION_TABLE}
+        )
+        assert compare_metadata(context, schema.metadata) == []
 
 
 def test_a_database_of_a_newer_version_is_refused_and_left_alone(engine, settings):
     with engine.begin() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text("UPDATE kdcore_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="revision 9999, which this version of kdcore"):
         Store(settings)
     assert schema.revision(engine) == "9999"

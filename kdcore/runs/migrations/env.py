@@ -2,6 +2,12 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"], render_as_batch=True)
+from kdcore.runs.schema import VERSION_TABLE
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    render_as_batch=True,
+    version_table=VERSION_TABLE,
+)
 with context.begin_transaction():
     context.run_migrations()

@@ -1,0 +1,366 @@
+"""Searches in the store: a row for each, and its trials in Optuna's tables of the same database.
+
+Snapshots out, commands in, as for runs. Beyond the store's contract:
+
+* The seconds that a search has used outlast its worker: whoever goes on starts from there.
+* A search is worked on in turns, so that runs that wait are let in between; each turn is claimed.
+* The test figure is taken for one setting, by one run; where that run is gone, once more.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from kdcore.errors import RunError, StoreError
+from kdcore.recipe import Recipe
+from kdcore.runs.schema import LOCK, runs, searches
+from kdcore.runs.store import (
+    INTERRUPTED,
+    LISTED,
+    RESTARTABLE,
+    UNFINISHED,
+    Run,
+    Silent,
+    State,
+    Store,
+)
+from kdcore.search import Search, Standing, Tried
+from kdcore.settings import Settings
+
+if TYPE_CHECKING:
+    import optuna
+
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 10
+
+STUDIES = 16
+"""Kept open, as each keeps the trials it has read."""
+
+
+@dataclass(frozen=True)
+class SearchRun:
+    """A snapshot of a search. Times are seconds since the epoch; seconds: of its budget, used up;
+    tested: the trial whose test figure was taken, by the run `test_run`.
+    """
+
+    id: str
+    search: Search
+    name: str
+    state: State
+    attempt: int
+    stop_requested: bool
+    created: float
+    finished: float | None
+    heartbeat: float
+    seconds: float
+    standing: Standing | None
+    error: str | None
+    cluster: str | None
+    tested: int | None
+    test_run: str | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self.state not in UNFINISHED
+
+
+class Searches:
+    """The searches of a store. Every method raises StoreError where the database cannot be used,
+    and RunError where there is no such search or its state forbids what is asked.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._studies: dict[str, optuna.Study] = {}
+
+    # commands of a page
+
+    def submit(self, search: Search, name: str, cluster: str | None = None) -> SearchRun:
+        """Queue a search; its study is made with it."""
+        from kdcore.studies import new_study
+
+        search_id, now = secrets.token_hex(5), time.time()
+        with optuna_plainly():
+            new_study(search, search_id, self._storage)
+        values = {
+            **{"id": search_id, "search": search.to_json(), "name": name[:200], "state": "queued"},
+            **{"created": now, "heartbeat": now, "cluster": cluster},
+        }
+        with self._store.begin() as connection:
+            connection.execute(insert(searches).values(values))
+        return self.get(search_id)
+
+    def request_stop(self, search_id: str) -> SearchRun:
+        """Stop a queued search at once, one under way as soon as it tells of itself."""
+        with self._store.begin() as connection:
+            mine = searches.c.id == search_id
+            connection.execute(update(searches).where(mine).values(stop_requested=True))
+            connection.execute(
+                update(searches)
+                .where(mine, searches.c.state == "queued")
+                .values(state="cancelled", finished=time.time())
+            )
+        return self.get(search_id)
+
+    def resume(
+        self,
+        search_id: str,
+        cluster: str | None = None,
+        *,
+        trials: int = 0,
+        minutes: float = 0.0,
+    ) -> SearchRun:
+        """Go on with a search that was stopped, failed or interrupted; or, with so much more of a
+        budget, with one that is done.
+        """
+        found = self.get(search_id)
+        more = bool(trials or minutes)
+        states: tuple[State, ...] = (*RESTARTABLE, "done") if more else RESTARTABLE
+        search = found.search.extended(trials, minutes) if more else found.search
+        with self._store.begin() as connection:
+            changed = connection.execute(
+                update(searches)
+                .where(searches.c.id == search_id, searches.c.state.in_(states))
+                .values(
+                    **{"search": search.to_json(), "state": "queued", "cluster": cluster},
+                    **{"stop_requested": False, "heartbeat": time.time()},
+                    **{"finished": None, "error": None},
+                )
+            ).rowcount
+        if not changed:
+            raise RunError(
+                f"search {found.name!r} is {found.state}; only one that has ended goes on"
+                + ", one that is done with more of a budget" * (found.state == "done")
+            )
+        return self.get(search_id)
+
+    def took_test(self, search_id: str, trial: int, run_id: str) -> SearchRun:
+        """Note the run that takes the test figure of a trial's setting."""
+        with self._store.begin() as connection:
+            mine = update(searches).where(searches.c.id == search_id)
+            connection.execute(mine.values(tested=trial, test_run=run_id))
+        return self.get(search_id)
+
+    def delete(self, search_id: str) -> None:
+        """Delete it with its trials; the run of its test figure stays."""
+        import optuna
+
+        found = self.get(search_id)
+        if not found.ended:
+            raise RunError(f"search {found.name!r} is {found.state}; stop it before you delete it")
+        self._studies.pop(search_id, None)
+        with suppress(KeyError), optuna_plainly():
+            optuna.delete_study(study_name=search_id, storage=self._storage)
+        with self._store.begin() as connection:
+            connection.execute(delete(searches).where(searches.c.id == search_id))
+
+    # commands of a worker
+
+    def claim(self, search_id: str) -> SearchRun | None:
+        """Begin a turn; None where the search is no longer wanted."""
+        now = time.time()
+        mine = (searches.c.id == search_id, searches.c.state.in_(UNFINISHED))
+        with self._store.begin() as connection:
+            claimed = connection.execute(
+                update(searches)
+                .where(*mine, searches.c.stop_requested.is_(False))
+                .values(state="running", attempt=searches.c.attempt + 1, heartbeat=now)
+            ).rowcount
+            if claimed:
+                return _search(self._row(connection, search_id))
+            connection.execute(
+                update(searches).where(*mine).values(state="cancelled", finished=now)
+            )
+        return None
+
+    def record(
+        self, search: SearchRun, standing: Standing | None = None, seconds: float | None = None
+    ) -> bool:
+        """Write how far it is, and a sign of life; whether it should go on."""
+        values: dict[str, Any] = {"heartbeat": time.time()}
+        if standing is not None:
+            values["standing"] = json.dumps(asdict(standing))
+        if seconds is not None:
+            values["seconds"] = seconds
+        with self._store.begin() as connection:
+            mine = update(searches).where(*_mine(search))
+            if not connection.execute(mine.values(**values)).rowcount:
+                return False
+            stop = select(searches.c.stop_requested).where(searches.c.id == search.id)
+            return not connection.scalar(stop)
+
+    def finish(self, search: SearchRun, state: State, error: str | None = None) -> None:
+        """End it, unless this turn is over already."""
+        with self._store.begin() as connection:
+            connection.execute(
+                update(searches)
+                .where(*_mine(search))
+                .values(state=state, error=error, finished=time.time())
+            )
+
+    def interrupt(self, search_id: str, silent_since: float) -> bool:
+        """Mark it as interrupted unless it gave a sign of life after that time."""
+        return self._end_unfinished(
+            search_id, searches.c.heartbeat <= silent_since, state="interrupted", error=INTERRUPTED
+        )
+
+    def fail(self, search_id: str, error: str) -> None:
+        """End a search that its worker could not end itself."""
+        self._end_unfinished(search_id, state="failed", error=error)
+
+    def _end_unfinished(self, search_id: str, *where: Any, state: State, error: str) -> bool:
+        mine = (searches.c.id == search_id, searches.c.state.in_(UNFINISHED))
+        with self._store.begin() as connection:
+            changed = connection.execute(
+                update(searches)
+                .where(*mine, *where)
+                .values(state=state, error=error, finished=time.time())
+            ).rowcount
+        return bool(changed)
+
+    # readers
+
+    def get(self, search_id: str) -> SearchRun:
+        """One search. Raises RunError where there is none of that id."""
+        with self._store.begin() as connection:
+            return _search(self._row(connection, search_id))
+
+    def find(self, limit: int = LISTED) -> list[SearchRun]:
+        """All searches, newest first; one that this version cannot read is left out."""
+        query = select(searches).order_by(searches.c.created.desc(), searches.c.id).limit(limit)
+        with self._store.begin() as connection:
+            rows = connection.execute(query).all()
+        found = []
+        for row in rows:
+            try:
+                found.append(_search(row))
+            except StoreError as error:
+                log.warning("%s", error)
+        return found
+
+    def silent(self, since: float) -> list[Silent]:
+        """Unfinished searches that gave no sign of life after that time."""
+        columns = (searches.c.id, searches.c.id, searches.c.cluster)
+        unfinished = searches.c.state.in_(UNFINISHED)
+        query = select(*columns).where(unfinished, searches.c.heartbeat < since)
+        with self._store.begin() as connection:
+            return [Silent(*row) for row in connection.execute(query)]
+
+    def run_of(self, recipe: Recipe) -> Run | None:
+        """The newest run of a recipe that is done or on its way, members of sweeps aside."""
+        query = (
+            select(runs.c.id)
+            .where(runs.c.recipe_id == recipe.id, runs.c.sweep_id.is_(None))
+            .where(runs.c.state.in_((*UNFINISHED, "done")))
+            .order_by(runs.c.created.desc())
+            .limit(1)
+        )
+        with self._store.begin() as connection:
+            run_id = connection.scalar(query)
+        return None if run_id is None else self._store.get(run_id)
+
+    def test_of(self, search: SearchRun) -> Run | None:
+        """The run that takes its test figure; None where there is none, or none any more."""
+        if search.test_run is None:
+            return None
+        with self._store.begin() as connection:
+            there = select(func.count()).where(runs.c.id == search.test_run)
+            if not connection.scalar(there):
+                return None
+        return self._store.get(search.test_run)
+
+    def study(self, search_id: str) -> optuna.Study:
+        """Its study, to be read or gone on with. Raises RunError where it is gone."""
+        from kdcore.studies import open_study
+
+        with optuna_plainly():
+            if search_id not in self._studies:
+                if len(self._studies) == STUDIES:
+                    self._studies.pop(next(iter(self._studies)))
+                try:
+                    self._studies[search_id] = open_study(search_id, self._storage)
+                except KeyError:
+                    raise RunError(
+                        "the trials of this search are gone; it may have been deleted"
+                    ) from None
+            return self._studies[search_id]
+
+    def tried(self, search_id: str) -> list[Tried]:
+        """What came of its settings, in their order."""
+        from kdcore.studies import all_tried
+
+        study = self.study(search_id)
+        with optuna_plainly():
+            return all_tried(study)
+
+    # inside
+
+    @cached_property
+    def _storage(self) -> Any:
+        """Optuna's own tables, made if need be."""
+        from optuna.storages import RDBStorage
+
+        url = self._settings.database_url
+        waits = {"connect_args": {"timeout": WAIT_SECONDS}} if url.startswith("sqlite") else {}
+        try:
+            with FileLock(self._settings.ready_home() / LOCK):
+                return RDBStorage(url, engine_kwargs=waits)
+        except RuntimeError as error:
+            raise StoreError(f"Optuna cannot use the trials in the database: {error}") from error
+
+    def _row(self, connection: Connection, search_id: str) -> Row[Any]:
+        row = connection.execute(select(searches).where(searches.c.id == search_id)).first()
+        if row is None:
+            raise RunError(f"there is no search {search_id!r}; it may have been deleted")
+        return row
+
+
+@contextmanager
+def optuna_plainly() -> Iterator[None]:
+    """Whatever keeps Optuna from its tables, in a sentence."""
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0].rstrip(".")
+        raise StoreError(
+            f"the trials of a search cannot be read or written: {reason}. Check that the database "
+            "is running, writable and not out of space."
+        ) from error
+
+
+def _mine(search: SearchRun) -> tuple[Any, ...]:
+    return (
+        searches.c.id == search.id,
+        searches.c.attempt == search.attempt,
+        searches.c.state == "running",
+    )
+
+
+def _search(row: Row[Any]) -> SearchRun:
+    values = dict(row._mapping)
+    try:
+        standing = values["standing"]
+        values["standing"] = Standing(**json.loads(standing)) if standing else None
+        values["search"] = Search.from_json(values["search"])
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"search {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
+            "update kdcore"
+        ) from error
+    return SearchRun(**values)
