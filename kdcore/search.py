@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -256,6 +256,19 @@ class Standing:
     done: float
     seconds_left: float | None
     phase: Phase | None = None
+
+
+def ranked(tried: Sequence[Tried], *, only_best: bool = False) -> list[Tried]:
+    """Those that finished, each setting once, the most accurate first.
+
+    only_best: those alone that no other beats in every goal.
+    """
+    found = [
+        (each.mean, each)
+        for each in tried
+        if each.mean is not None and each.same_as is None and (each.best or not only_best)
+    ]
+    return [each for _, each in sorted(found, key=lambda pair: (-pair[0], pair[1].number))]
 
 
 TEST_SEEDS = 5

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -99,7 +99,7 @@ class _Exploration:
         """Of the budget, used up so far."""
         return self.spent + time.perf_counter() - self.began
 
-    def steps(self) -> Iterator[Standing | Tried]:
+    def steps(self) -> Generator[Standing | Tried, None, None]:
         from kdcore.candidate import Candidates
 
         with closing(Candidates(self.shelf, self._costs())) as candidates:
@@ -342,9 +342,3 @@ def _put_back(study: optuna.Study) -> None:
 def _queue_again(study: optuna.Study, setting: Mapping[str, Any], kills: int) -> None:
     if setting:
         study.enqueue_trial(dict(setting), user_attrs={"kills": kills})
-
-
-def best_of(tried: Sequence[Tried]) -> list[Tried]:
-    """The best, the most accurate first; each setting once."""
-    found = [each for each in tried if each.best and each.same_as is None]
-    return sorted(found, key=lambda each: -sum(each.accuracy) / len(each.accuracy))

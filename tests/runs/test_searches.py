@@ -83,17 +83,15 @@ def test_a_search_goes_on_after_its_worker_was_killed_and_counts_no_trial_twice(
 ):
     whole = work(searches.submit(small, "whole").id)
     search = searches.submit(small, "mine")
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        killed_at(patched, trial=3)
-        work(search.id)
+    killed(monkeypatch, lambda: work(search.id), trial=3)
     assert searches.get(search.id).state == "running"
     later = Searches(Store(settings), settings)  # as after a restart
     assert work(search.id).state == "done"
     assert settings_of(later, search.id) == settings_of(searches, whole.id)
 
 
-def killed_at(patched, trial):
-    """End the worker, without a word, while it trains a trial's students."""
+def killed(monkeypatch, work, trial):
+    """Let a worker end, without a word, while it trains a trial's students."""
     from kdcore import studies
     from kdcore.candidate import Candidates
 
@@ -105,8 +103,11 @@ def killed_at(patched, trial):
             raise KeyboardInterrupt
         return judge(self, recipe, **options)
 
-    patched.setattr(Candidates, "judge", judging)
-    patched.setattr(studies, "_end_for_now", lambda *_: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(Candidates, "judge", judging)
+        patched.setattr(studies, "_end_for_now", lambda *_: None)
+        with pytest.raises(KeyboardInterrupt):
+            work()
 
 
 def test_a_setting_that_kills_its_worker_twice_is_not_tried_again(
@@ -114,9 +115,7 @@ def test_a_setting_that_kills_its_worker_twice_is_not_tried_again(
 ):
     search = searches.submit(small, "mine")
     for trial in (2, 0):
-        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-            killed_at(patched, trial)
-            work(search.id)
+        killed(monkeypatch, lambda: work(search.id), trial)
     assert work(search.id).state == "done"
     tried = searches.tried(search.id)
     failed = [each for each in tried if each.fate == "failed"]
@@ -195,9 +194,7 @@ def test_a_run_of_the_same_recipe_is_found(searches, store, quick):
 # Optuna's tables beside ours
 
 
-def test_optunas_tables_stand_beside_ours_and_each_knows_its_own_version(
-    searches, small, settings
-):
+def test_optunas_tables_stand_beside_ours_and_each_knows_its_own_version(searches, small, settings):
     searches.submit(small, "mine")
     engine = create_engine(settings.database_url)
     with engine.connect() as connection:

@@ -1,0 +1,89 @@
+"""Search: let an optimiser look for the best settings, judged on validation alone."""
+
+import streamlit as st
+
+from kdcore.errors import RunError
+from kdcore.search import Search
+from pages.parts.bring_into_view import bring_into_view
+from pages.parts.search_form import fill, is_filled, name_for, search_form
+from pages.parts.search_view import show_list, show_search
+from pages.parts.services import plainly, runner
+
+JUST_LAUNCHED = "search.just_launched"
+"""Session key of the search that this visitor has started and not seen yet."""
+
+
+def launch(search: Search) -> None:
+    """Submit the search, and make it the one this page shows."""
+    submitted = runner().submit_search(search, name_for(search))
+    st.query_params.from_dict({"search": submitted.id})
+    st.session_state[JUST_LAUNCHED] = submitted.id
+    st.rerun()
+
+
+@st.fragment
+@plainly
+def controls() -> None:
+    """The form and its button."""
+    place = st.container()  # above the form, so that the first thing to do is in sight
+    search = search_form()
+    pressed = place.button(
+        "Search",
+        type="primary",
+        icon=":material/manage_search:",
+        width="stretch",
+        disabled=search is None,
+        key="search.start",
+        help="Runs that wait go first: between two settings, a search lets them in.",
+    )
+    if pressed and search is not None:
+        with place:
+            plainly(launch)(search)
+
+
+def welcome() -> None:
+    """What to do first, and what is already there."""
+    st.subheader("Tick what may vary, and press Search", anchor=False)
+    st.markdown(
+        "One setting after another is proposed by what the earlier ones gave, trained with the "
+        "teacher's help, and judged on **validation** samples. The test samples are not "
+        "touched.\n\n"
+        "When you have chosen a setting, its **test figure** is taken once, with five seeds and "
+        "beside the same student without a teacher. It is usually a little lower: the best of "
+        "many was lucky as well."
+    )
+    show_list()
+
+
+@plainly
+def prepare() -> None:
+    """Fill the form of a new visitor with the search that the address names."""
+    search_id = st.query_params.get("search")
+    if is_filled() or search_id is None:
+        return
+    try:
+        fill(runner().searches.get(search_id).search)
+    except RunError:
+        return  # said where the search would be shown
+
+
+@plainly
+def outcome() -> None:
+    """The search in the address, or a welcome."""
+    search_id = st.query_params.get("search")
+    if search_id is None:
+        welcome()
+        return
+    if st.session_state.pop(JUST_LAUNCHED, None) == search_id:
+        bring_into_view(key=f"view.{search_id}")
+    show_search(search_id)
+    show_list()
+
+
+prepare()
+st.title("Which settings are best?", anchor=False)
+left, right = st.columns([3, 9], gap="large")
+with left:
+    controls()
+with right:
+    outcome()
