@@ -1,4 +1,4 @@
-"""python -m kdcore: run a recipe or a sweep, serve the cluster, list what there is to choose."""
+"""python -m kdcore: run a recipe, a sweep or a search, serve the cluster, list what there is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pydantic_core import to_json
 
 from kdcore.errors import HomeError, KdError, RecipeError, UploadError
 from kdcore.recipe import Recipe
+from kdcore.search import Search, Tried, ranked, trial_table
 from kdcore.settings import Settings
 from kdcore.sweep import Sweep
 from kdcore.uploads.storage import ONNX, SCALES
@@ -57,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="also write sweep.json, .csv and .parquet here"
     )
     sweep.set_defaults(command=_sweep)
+    search = commands.add_parser("search", help="search for settings; stdout gets a table as CSV")
+    search.add_argument("search", metavar="SEARCH.json")
+    search.add_argument(
+        "--out", type=Path, metavar="DIR", help="also write search.json, trials.csv and best.json"
+    )
+    search.set_defaults(command=_search)
     serve = commands.add_parser("cluster", help="serve this machine's workers until they are idle")
     serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
     serve.set_defaults(command=_cluster)
@@ -159,6 +166,43 @@ def _write_sweep(out: Path, sweep: Sweep, frame: pd.DataFrame) -> None:
         (out / "sweep.json").write_text(sweep.to_json() + "\n", encoding="utf-8")
         frame.to_csv(out / "sweep.csv", index=False)
         frame.to_parquet(out / "sweep.parquet", index=False)
+    except OSError as error:
+        raise HomeError(
+            f"cannot write to {out}: {error.strerror}; give --out another folder"
+        ) from None
+
+
+def _search(options: argparse.Namespace) -> int:
+    search = Search.load(options.search)
+    out: Path | None = options.out
+    if out is not None:
+        _make_folder(out)
+    from kdcore.experiment import default_shelf
+    from kdcore.studies import explore, scratch_study
+
+    found: list[Tried] = []
+    try:
+        for happening in explore(search, scratch_study(search), default_shelf()):
+            if isinstance(happening, Tried):
+                found.append(happening)
+                told = "" if happening.mean is None else f", {happening.mean:.1%} on validation"
+                line = f"trial {happening.number}: {happening.fate}{told}"
+                print(line, file=sys.stderr, flush=True)
+    finally:  # whatever stopped it, what was found out is told
+        frame = trial_table(search, found)
+        print(frame.to_csv(index=False), end="", flush=True)
+        if out is not None:
+            _write_search(out, search, found, frame)
+    return 0
+
+
+def _write_search(out: Path, search: Search, found: list[Tried], frame: pd.DataFrame) -> None:
+    try:
+        (out / "search.json").write_text(search.to_json() + "\n", encoding="utf-8")
+        frame.to_csv(out / "trials.csv", index=False)
+        for best in ranked(found)[:1]:
+            recipe = search.candidate(best.setting)
+            (out / "best.json").write_text(recipe.to_json() + "\n", encoding="utf-8")
     except OSError as error:
         raise HomeError(
             f"cannot write to {out}: {error.strerror}; give --out another folder"

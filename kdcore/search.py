@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -21,9 +21,12 @@ from pydantic import (
 from kdcore.errors import RecipeError
 from kdcore.recipe import Number, Recipe, Whole, content_hash
 from kdcore.result import Phase
-from kdcore.statistics import mean
+from kdcore.statistics import mean, spread
 from kdcore.sweep import changed
 from kdcore.validation import file_content, json_object, sentence
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Goal = Literal["accuracy", "size", "latency"]
 
@@ -271,11 +274,27 @@ def ranked(tried: Sequence[Tried], *, only_best: bool = False) -> list[Tried]:
     return [each for _, each in sorted(found, key=lambda pair: (-pair[0], pair[1].number))]
 
 
+def trial_table(search: Search, tried: Sequence[Tried]) -> pd.DataFrame:
+    """All settings that were tried, a row each, in their order: what was set, by field, and what
+    came of it.
+    """
+    import pandas as pd
+
+    rows = []
+    for each in tried:
+        setting = {span.field: each.setting.get(span.field) for span in search.space}
+        told = {"accuracy": each.mean, "sd": spread(each.accuracy), "parameters": each.parameters}
+        costs = {"size": each.size, "latency_ms": each.latency_ms}
+        rest = {"seconds": each.seconds, "same_as": each.same_as, "error": each.error}
+        rows.append({"trial": each.number, "fate": each.fate, **setting, **told, **costs, **rest})
+    return pd.DataFrame(rows)
+
+
 TEST_SEEDS = 5
 """Of the run that takes the test figure."""
 
 
-def tested_recipe(search: Search, tried: Tried) -> Recipe:
+def recipe_for_test(search: Search, tried: Tried) -> Recipe:
     """The recipe by which the test figure of a setting is taken: with five seeds at least."""
     recipe = search.candidate(tried.setting)
     spare = (seed for seed in range(2 * TEST_SEEDS) if seed not in recipe.seeds)

@@ -157,14 +157,12 @@ def _inaccuracy(trial: FrozenTrial) -> float:
 
 
 def _readable(figure: go.Figure) -> None:
-    """Plain numbers on logarithmic axes."""
-    for axis in (figure.layout.xaxis, figure.layout.yaxis):
+    """Few and plain numbers on logarithmic axes."""
+    for axis, of in ((figure.layout.xaxis, "x"), (figure.layout.yaxis, "y")):
         if axis.type == "log":
-            axis.update(tickformat="~g", dtick="D2" if _decades(axis.range) < 1.5 else None)
-
-
-def _decades(span: Sequence[float] | None) -> float:
-    return 2.0 if span is None else float(span[1] - span[0])
+            values = [value for trace in figure.data for value in trace[of] if value]
+            near = max(values) / min(values) < 30
+            axis.update(tickformat="~g", dtick="D2" if near else 1)
 
 
 def _title(field: str, titles: Mapping[str, str]) -> str:

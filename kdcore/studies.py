@@ -69,6 +69,13 @@ def new_study(search: Search, name: str, storage: optuna.storages.BaseStorage) -
     optuna.create_study(study_name=name, storage=storage, directions=directions)
 
 
+def scratch_study(search: Search) -> optuna.Study:
+    """A study in memory, for a search that nobody goes on with."""
+    storage = optuna.storages.InMemoryStorage()
+    new_study(search, "search", storage)
+    return open_study("search", storage)
+
+
 def open_study(name: str, storage: optuna.storages.BaseStorage) -> optuna.Study:
     """The study of that name, to be read, or gone on with by `explore`."""
     return optuna.load_study(study_name=name, storage=storage)

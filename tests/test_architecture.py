@@ -23,6 +23,7 @@ ROOMS = [
         "knobs",
         "registry",
         "recipe",
+        "search",
         "settings",
         "shelf",
         "statistics",
@@ -42,9 +43,11 @@ ROOMS = [
     {"experiment"},
     {"group"},
     {"forecast", "costs"},
+    {"candidate"},
+    {"studies"},
     {"runs"},
     {"charts"},
-    {"sweep_charts"},
+    {"sweep_charts", "search_charts"},
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
@@ -55,6 +58,9 @@ TORCH_FREE = [
     *(
         "kdcore.ingest",
         "kdcore.outcome",
+        "kdcore.search",
+        "kdcore.search_charts",
+        "kdcore.studies",
         "kdcore.sweep",
         "kdcore.uploads",
         "kdcore.uploads.onnx_host",
@@ -68,6 +74,7 @@ TORCH_FREE = [
         "kdcore.sweep_charts",
         "kdcore.cli",
     ),
+    "kdcore.runs.searches",
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),
     "kdcore.runs.preload",
 ]

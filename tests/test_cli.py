@@ -16,6 +16,7 @@ from kdcore.cli import main
 from kdcore.errors import HomeError
 from kdcore.recipe import Recipe
 from kdcore.result import SHARE, Progress, Result
+from kdcore.search import Search
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
 from tests.test_experiment import verdict_of
@@ -256,3 +257,27 @@ def test_a_bad_sweep_is_exit_code_2_and_a_sentence(tmp_path, capsys):
     path.write_text('{"axes": [{"field": "temperature", "values": []}]}')
     assert main(["sweep", str(path)]) == 2
     assert capsys.readouterr().err == "kdcore: axes.0.values is []; give at least one\n"
+
+
+# searches
+
+
+def test_a_search_prints_what_it_tried_and_writes_the_best_down(quick, tmp_path, capsys):
+    space = [{"field": "temperature", "low": 1, "high": 9}]
+    path, out = tmp_path / "search.json", tmp_path / "out"
+    path.write_text(Search(recipe=quick, space=space, trials=3).to_json())
+    assert main(["search", str(path), "--out", str(out)]) == 0
+    printed = pd.read_csv(StringIO(capsys.readouterr().out))
+    assert len(printed) == len(pd.read_csv(out / "trials.csv")) == 3
+    assert printed["temperature"].between(1, 9).all()
+    best = printed.loc[printed["accuracy"].idxmax()]
+    assert Recipe.load(out / "best.json").temperature == pytest.approx(best["temperature"])
+    assert Search.load(out / "search.json") == Search.load(path)
+
+
+def test_a_bad_search_is_exit_code_2_and_a_sentence(tmp_path, capsys):
+    path = tmp_path / "search.json"
+    path.write_text('{"space": [{"field": "temperature", "low": 1, "high": 4}]}')
+    assert main(["search", str(path)]) == 2
+    said = "kdcore: the search has no budget; give trials, minutes or both\n"
+    assert capsys.readouterr().err == said

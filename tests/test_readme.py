@@ -10,6 +10,7 @@ import torch
 from kdcore import cli
 from kdcore.methods import Signals
 from kdcore.recipe import Recipe
+from kdcore.search import Search
 from kdcore.settings import Settings
 from kdcore.sweep import Sweep
 
@@ -94,5 +95,10 @@ def test_the_table_of_methods_is_the_one_that_was_measured(monkeypatch):
 
 
 def test_the_readmes_sweep_is_one():
-    (text,) = blocks("json")
+    (text,) = (block for block in blocks("json") if '"axes"' in block)
     assert len(Sweep.from_json(text).members()) == 15
+
+
+def test_the_readmes_search_is_one():
+    (text,) = (block for block in blocks("json") if '"space"' in block)
+    assert len(Search.from_json(text).space) == 3

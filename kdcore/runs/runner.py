@@ -27,7 +27,7 @@ from kdcore.runs.searches import Searches, SearchRun
 from kdcore.runs.store import Run, Silent, Store
 from kdcore.runs.sweeps import Part, SweepRun, Sweeps
 from kdcore.samples import Samples
-from kdcore.search import Search, tested_recipe
+from kdcore.search import Search, recipe_for_test
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
@@ -133,7 +133,7 @@ class Runner:
         tried = {each.number: each for each in self.searches.tried(search_id)}
         if trial not in tried:
             raise RunError(f"the search {search.name!r} has no trial {trial} that was tried")
-        recipe = tested_recipe(search.search, tried[trial])
+        recipe = recipe_for_test(search.search, tried[trial])
         run = taken or self.searches.run_of(recipe)
         if run is None or run.state not in ("queued", "running", "done"):
             run = self.submit(recipe, f"{search.name}: trial {trial}"[:200])

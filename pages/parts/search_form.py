@@ -115,7 +115,7 @@ def _range(of: Dimension) -> dict[str, Any]:
                     format=None if of.whole else "%g",
                     key=key,
                     label_visibility="collapsed",
-                    width=125,
+                    width=110,
                     persist_state="session",
                 )
             )
@@ -188,6 +188,7 @@ def _budget() -> dict[str, Any]:
     with st.container(horizontal=True):
         trials = st.number_input(
             "settings",
+            value=None,  # so that it can be left empty
             min_value=1,
             max_value=MOST_TRIALS,
             step=10,
@@ -199,6 +200,7 @@ def _budget() -> dict[str, Any]:
         )
         minutes = st.number_input(
             "minutes",
+            value=None,
             min_value=0.1,
             max_value=MOST_MINUTES,
             step=1.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -16,7 +16,7 @@ from kdcore.axes import Dimension, dimensions
 from kdcore.errors import KdError
 from kdcore.runs.searches import SearchRun
 from kdcore.runs.store import RESTARTABLE, Run
-from kdcore.search import TEST_SEEDS, Search, Tried, ranked
+from kdcore.search import TEST_SEEDS, Fate, Search, Tried, ranked
 from kdcore.statistics import verdict_sentence
 from pages.parts.cards import accuracy_text
 from pages.parts.run_view import MARKS, PHASES
@@ -30,6 +30,12 @@ SHOWN = 8
 
 QUIET_SECONDS = 6.0
 """A search under way that is silent for so long has let a run in."""
+
+FATES: dict[Fate, str] = {
+    "finished": "tried to the end",
+    "given up": "given up early, as they lagged behind",
+    "failed": "failed",
+}
 
 ALTS = {
     "front": "Accuracy on validation against a cost, for each setting that was tried.",
@@ -60,7 +66,7 @@ def _watched(search_id: str, moving: bool) -> None:
     _header(run)
     _progress(run)
     tried = runner().searches.tried(run.id)
-    _counts(tried)
+    _counts(run, tried)
     if not any(each.fate == "finished" for each in tried):
         _awaited(run)
         return
@@ -204,15 +210,14 @@ def _under_way(run: SearchRun, closing: str) -> None:
     st.progress(standing.done, text=f"{text}. {closing}")
 
 
-def _counts(tried: Sequence[Tried]) -> None:
-    fates = {fate: sum(each.fate == fate for each in tried) for fate in ("given up", "failed")}
+def _counts(run: SearchRun, tried: Sequence[Tried]) -> None:
+    if not tried:
+        return
+    fates = [(fate, sum(each.fate == fate for each in tried)) for fate in get_args(Fate)]
+    words = [f"{count:,} {FATES[fate]}" for fate, count in fates if count]
     again = sum(each.same_as is not None for each in tried)
-    parts = [f"{sum(each.fate == 'finished' for each in tried):,} finished"]
-    parts += [f"{fates['given up']:,} given up early"] if fates["given up"] else []
-    parts += [f"{fates['failed']:,} failed"] if fates["failed"] else []
-    parts += [f"{again:,} proposed again and not tried twice"] if again else []
-    if tried:
-        st.caption(", ".join(parts) + ".")
+    words += [f"{again:,} of them proposed once more, and not tried twice"] if again else []
+    st.caption(f"{len(tried):,} settings in {duration(run.seconds)}: {', '.join(words)}.")
     last = next((each for each in reversed(tried) if each.fate == "failed"), None)
     if last is not None:
         st.caption(f":material/error: The last that failed: {verbatim(last.error)}")

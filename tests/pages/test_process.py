@@ -14,7 +14,7 @@ from kdcore.runs.runner import Runner
 Runner._connect_early = lambda self: None
 app = AppTest.from_file("app.py", default_timeout=60).run()
 assert not app.exception, app.exception
-for page in ("pages/data.py", "pages/runs.py", "pages/compare.py"):
+for page in ("pages/search.py", "pages/data.py", "pages/runs.py", "pages/compare.py"):
     app.switch_page(page).run()
     assert not app.exception, app.exception
 print("torch" in sys.modules)
