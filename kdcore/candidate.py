@@ -10,7 +10,7 @@ from kdcore.compress.export import to_onnx
 from kdcore.experiment import fetched
 from kdcore.measure.latency import latencies
 from kdcore.measure.size import parameters
-from kdcore.recipe import Recipe, content_hash
+from kdcore.recipe import ModelChoice, Recipe, content_hash
 from kdcore.result import Event, Progress
 from kdcore.shared import Shared
 from kdcore.shelf import Shelf
@@ -45,12 +45,20 @@ class Candidates:
     """Recipes tried one after another; teachers, their answers and costs are had once.
 
     A student's cost depends on what it is and not on how it learnt: students of one architecture
-    are measured once, so that the clock's noise makes none of them look faster. costs: those that
-    are known, by `student_key`.
+    are measured once. They are measured minutes apart, so that each takes turns with a yardstick,
+    an untrained network that is the same for all, and is slower or faster by as much as it was
+    then: a busy moment of the machine makes none look slow. costs: those that are known, by
+    `student_key`; yardstick: that network; pace_ms: how long it took the first time.
     """
 
-    def __init__(self, shelf: Shelf, costs: dict[str, Cost] | None = None) -> None:
-        self.shelf = shelf
+    def __init__(
+        self,
+        shelf: Shelf,
+        yardstick: ModelChoice,
+        pace_ms: float | None = None,
+        costs: dict[str, Cost] | None = None,
+    ) -> None:
+        self.shelf, self.yardstick, self.pace_ms = shelf, yardstick, pace_ms
         self.costs = costs or {}
         self._shared = Shared()
         self._tried = 0
@@ -103,8 +111,12 @@ class Candidates:
         if key not in self.costs:
             network, shape = room.members["distilled"][0].network, room.setting.data.input_shape
             content = to_onnx(network, shape)
-            timed = latencies({"distilled": content}, shape, batch=1)["distilled"]
-            self.costs[key] = Cost(parameters(network), len(content), timed.median_ms)
+            fixed = to_onnx(room.setting.build(self.yardstick, seed=0), shape)
+            timed = latencies({"student": content, "yardstick": fixed}, shape, batch=1)
+            pace = timed["yardstick"].median_ms
+            self.pace_ms = self.pace_ms or pace
+            latency = timed["student"].median_ms * self.pace_ms / pace
+            self.costs[key] = Cost(parameters(network), len(content), latency)
         return self.costs[key]
 
 

@@ -57,6 +57,9 @@ FATES: dict[TrialState, Fate] = {
     TrialState.FAIL: "failed",
 }
 
+PACE = "pace_ms"
+"""Under which a study keeps how long the yardstick took the first time."""
+
 KILLED_TWICE = (
     "its worker ended twice while it was tried, most likely for lack of memory; choose smaller "
     "models or batches"
@@ -109,10 +112,14 @@ class _Exploration:
     def steps(self) -> Generator[Standing | Tried, None, None]:
         from kdcore.candidate import Candidates
 
-        with closing(Candidates(self.shelf, self._costs())) as candidates:
+        known = (self.study.user_attrs.get(PACE), self._costs())
+        made = Candidates(self.shelf, self.search.recipe.student, *known)
+        with closing(made) as candidates:
             while self._left() and self.repeats < REPEATS:
                 self._give_up_if_hopeless()
                 tried = yield from self._one(candidates)
+                if candidates.pace_ms is not None:
+                    self.study.set_user_attr(PACE, candidates.pace_ms)
                 self.repeats = self.repeats + 1 if tried.same_as is not None else 0
                 self.known.append(tried)
                 yield self.standing()

@@ -8,7 +8,8 @@ from kdcore import tasks
 from kdcore.candidate import Candidates
 from kdcore.classroom import Classroom
 from kdcore.errors import DivergedError, RecipeError
-from kdcore.result import Event, Progress
+from kdcore.recipe import ModelChoice
+from kdcore.result import Event, Latency, Progress
 from kdcore.train.loop import accuracy
 
 
@@ -43,7 +44,7 @@ def judged(candidates, recipe, **options):
 
 
 def test_no_candidate_touches_the_test_split(sealed, quick, shelf):
-    found, _ = judged(Candidates(shelf), quick, costs=True)
+    found, _ = judged(Candidates(shelf, quick.student), quick, costs=True)
     assert len(found.accuracy) == 3
 
 
@@ -54,7 +55,7 @@ def test_the_seal_holds(sealed, quick, shelf):
 
 
 def test_a_candidates_figures_are_those_of_a_runs_students_on_validation(quick, shelf):
-    found, _ = judged(Candidates(shelf), quick)
+    found, _ = judged(Candidates(shelf, quick.student), quick)
     room = Classroom(quick, shelf)
     for _ in (*room.train_teachers(), *room.train_students()):
         pass
@@ -63,14 +64,14 @@ def test_a_candidates_figures_are_those_of_a_runs_students_on_validation(quick, 
 
 
 def test_no_control_is_trained(quick, shelf):
-    _, told = judged(Candidates(shelf), quick)
+    _, told = judged(Candidates(shelf, quick.student), quick)
     arms = {each.arm for each in told if isinstance(each, Event)}
     assert arms == {"teacher", "distilled"}
     assert any(isinstance(each, Progress) for each in told)
 
 
 def test_teachers_are_trained_once_for_all_candidates(quick, shelf):
-    candidates = Candidates(shelf)
+    candidates = Candidates(shelf, quick.student)
     judged(candidates, quick)
     _, told = judged(candidates, quick.model_copy(update={"temperature": 9.0}))
     phases = {each.phase for each in told if isinstance(each, Progress)}
@@ -79,7 +80,7 @@ def test_teachers_are_trained_once_for_all_candidates(quick, shelf):
 
 def test_what_candidates_share_is_made_anew_from_time_to_time(quick, shelf, monkeypatch):
     monkeypatch.setattr("kdcore.candidate.SHARED_BY", 2)
-    candidates = Candidates(shelf)
+    candidates = Candidates(shelf, quick.student)
     shared = []
     for _ in range(4):
         judged(candidates, quick)
@@ -90,7 +91,7 @@ def test_what_candidates_share_is_made_anew_from_time_to_time(quick, shelf, monk
 
 
 def test_students_of_one_architecture_cost_the_same_however_they_learnt(quick, shelf):
-    candidates = Candidates(shelf)
+    candidates = Candidates(shelf, quick.student)
     one, _ = judged(candidates, quick, costs=True)
     other, _ = judged(candidates, quick.model_copy(update={"temperature": 9.0}), costs=True)
     assert one.cost == other.cost
@@ -100,20 +101,38 @@ def test_students_of_one_architecture_cost_the_same_however_they_learnt(quick, s
 
 
 def test_costs_that_are_known_are_not_measured_again(quick, shelf, monkeypatch):
-    first = Candidates(shelf)
+    first = Candidates(shelf, quick.student)
     one, _ = judged(first, quick, costs=True)
     monkeypatch.setattr("kdcore.candidate.latencies", None)
-    again, _ = judged(Candidates(shelf, dict(first.costs)), quick, costs=True)
+    later = Candidates(shelf, quick.student, first.pace_ms, dict(first.costs))
+    again, _ = judged(later, quick, costs=True)
     assert again.cost == one.cost
+
+
+def test_a_busy_moment_of_the_machine_makes_no_student_look_slow(quick, shelf, monkeypatch):
+    busy = iter((1, 5))
+
+    def timed(models, *_, **__):
+        slow = next(busy)
+        took = {"student": 0.02 * slow, "yardstick": 0.01 * slow}
+        return {name: Latency(1, took[name], 0, 0, 0) for name in models}
+
+    monkeypatch.setattr("kdcore.candidate.latencies", timed)
+    candidates = Candidates(shelf, quick.student)
+    one, _ = judged(candidates, quick, costs=True)
+    wide = quick.model_copy(update={"student": ModelChoice(options={"widths": [5]})})
+    other, _ = judged(candidates, wide, costs=True)
+    assert one.cost.latency_ms == pytest.approx(0.02)
+    assert other.cost.latency_ms == pytest.approx(0.02)
 
 
 def test_a_candidate_that_diverges_is_worth_nothing_and_says_so(quick, shelf):
     hot = {"learning_rate": 10.0, "optimizer": "sgd", "weight_decay": 1.0, "steps": 400}
     recipe = quick.model_copy(update={"training": quick.training.model_copy(update=hot)})
     with pytest.raises(DivergedError, match="diverged"):
-        judged(Candidates(shelf), recipe)
+        judged(Candidates(shelf, quick.student), recipe)
 
 
 def test_a_recipe_that_cannot_be_run_is_refused_before_any_training(quick, shelf):
     with pytest.raises(RecipeError, match="did you mean 'digits'"):
-        judged(Candidates(shelf), quick.model_copy(update={"task": "digit"}))
+        judged(Candidates(shelf, quick.student), quick.model_copy(update={"task": "digit"}))

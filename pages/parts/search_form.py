@@ -13,7 +13,7 @@ from kdcore.axes import Dimension, dimensions
 from kdcore.errors import KdError, RecipeError
 from kdcore.recipe import Recipe
 from kdcore.search import MOST_MINUTES, MOST_TRIALS, Goal, Search
-from pages.parts.base_recipe import base_recipe, give
+from pages.parts.base_recipe import base_recipe, base_title, give
 from pages.parts.services import catalogue
 
 FIRST = ("temperature", "soft_share", "training.learning_rate")
@@ -50,7 +50,7 @@ def name_for(search: Search) -> str:
     """What to call a search: what varies, over which data."""
     known = {each.field: each.title for each in dimensions(search.recipe, catalogue())}
     varied = ", ".join(known.get(span.field, span.field) for span in search.space)
-    return f"{varied}: {search.recipe.summary}"
+    return f"{varied}: {base_title('search', search.recipe)}"
 
 
 def is_filled() -> bool:
@@ -98,24 +98,21 @@ def _range(of: Dimension) -> dict[str, Any]:
     number = int if of.whole else float
     rungs = [each for each in of.usual if isinstance(each, int | float)]
     values = []
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True):
         for name, usual in (("low", min(rungs)), ("high", max(rungs))):
-            if name == "high":
-                st.markdown("to", width="content")
             key = f"search.{name}.{of.field}"
             kept = st.session_state.get(key)
             value = number(usual if kept is None else kept)
             st.session_state[key] = min(max(value, number(of.low)), number(of.high))
             values.append(
                 st.number_input(
-                    f"{of.title}, {name}",
+                    {"low": "from", "high": "to"}[name],
                     min_value=number(of.low),
                     max_value=number(of.high),
                     step=1 if of.whole else 0.1,
                     format=None if of.whole else "%g",
                     key=key,
-                    label_visibility="collapsed",
-                    width=110,
+                    width=130,
                     persist_state="session",
                 )
             )
