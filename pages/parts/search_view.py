@@ -123,13 +123,9 @@ def _header(run: SearchRun) -> None:
             )
         if run.ended:
             _more(run)
-            st.button(
-                "Delete",
-                icon=":material/delete:",
-                on_click=_delete,
-                args=(run.id,),
-                help="With all its trials; a run of its test figure stays.",
-            )
+            with st.popover("Delete", icon=":material/delete:"):
+                st.markdown("All its trials go with it; a run of its test figure stays.")
+                st.button("Delete for good", type="primary", on_click=_delete, args=(run.id,))
         st.download_button(
             "Search",
             data=run.search.to_json,

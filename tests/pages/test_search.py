@@ -183,7 +183,7 @@ def test_a_search_that_is_done_is_extended(open_page, done, searches):
 
 def test_a_search_that_is_deleted_is_gone_with_its_trials(open_page, done, searches):
     app = shown(open_page, done())
-    button(app, "Delete").click().run()
+    button(app, "Delete for good").click().run()
     assert searches.find() == []
     assert "Tick what may vary" in app.subheader[0].value
 
