@@ -31,6 +31,10 @@ SHOWN = 8
 QUIET_SECONDS = 6.0
 """A search under way that is silent for so long has let a run in."""
 
+IMPORTANCE_EVERY = 5
+"""Finished trials after which a search under way has its importance computed anew: that takes
+longer than all other figures."""
+
 FATES: dict[Fate, str] = {
     "finished": "tried to the end",
     "given up": "given up early, as they lagged behind",
@@ -65,13 +69,19 @@ def _watched(search_id: str, moving: bool) -> None:
     known = _dimensions(run.search)
     _header(run)
     _progress(run)
-    tried = runner().searches.tried(run.id)
+    tried = _tried(run.id, (run.standing.tried if run.standing else 0, run.state, run.attempt))
     _counts(run, tried)
     if not any(each.fate == "finished" for each in tried):
         _awaited(run)
         return
     _best(run, tried, known, test)
     _charts(run, known)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _tried(search_id: str, standing: tuple[int, str, int]) -> list[Tried]:
+    """Read anew only where the search has come further."""
+    return runner().searches.tried(search_id)
 
 
 def show_list() -> None:
@@ -378,12 +388,16 @@ def _charts(run: SearchRun, known: Mapping[str, Dimension]) -> None:
     fields = [span.field for span in run.search.space]
     varied = [field for field in fields if field in search_charts.varied(study)]
     titles = tuple((field, each.title) for field, each in known.items())
-    draw = partial(_draw, run.id, search_charts.finished(study), titles)
+    finished = search_charts.finished(study)
+    seldom = finished if run.ended else finished - finished % IMPORTANCE_EVERY
+    draw = partial(_draw, run.id, finished, titles)
     names = [f"front {goal}" for goal in run.search.goals if goal != "accuracy"] or ["history"]
     places = _places(len(names) + 1)
-    for place, name in zip(places, [*names, "importance"], strict=True):
+    for place, name in zip(places, names, strict=False):
         with place:
             draw(name)
+    with places[-1]:
+        _draw(run.id, seldom, titles, "importance")
     if varied:
         one, other = _pair(varied, dict(titles))
         places = _places(2)
