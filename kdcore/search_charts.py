@@ -58,6 +58,7 @@ def importance(study: optuna.Study, titles: Mapping[str, str]) -> go.Figure:
             study, target=_inaccuracy if len(study.directions) > 1 else None
         )
     figure.update_traces(
+        name="importance",
         marker={"color": GREY if few else LOOKS["teacher"].colour},
         opacity=0.55 if few else 1.0,
         hovertemplate="%{y}: %{x:.2f}<extra></extra>",
