@@ -10,7 +10,7 @@ import optuna
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
-from kdcore.charts import LOOKS, framed
+from kdcore.charts import LOOKS, awaited, framed
 
 FEWEST = 20
 """Finished trials below which importance is hardly more than chance."""
@@ -89,6 +89,9 @@ def slice_of(study: optuna.Study, field: str, titles: Mapping[str, str]) -> go.F
 
 def contour(study: optuna.Study, one: str, other: str, titles: Mapping[str, str]) -> go.Figure:
     """Accuracy over two fields, smoothed between the trials, which are marked."""
+    title = "Which two go well together?"
+    if not any({one, other} <= {*trial.params} for trial in _complete(study)):
+        return framed(awaited(title, "no setting has both"), title, height=HEIGHT)
     figure = optuna.visualization.plot_contour(
         study, [one, other], target=_target(study), target_name=ACCURACY
     )
@@ -103,7 +106,7 @@ def contour(study: optuna.Study, one: str, other: str, titles: Mapping[str, str]
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         axis.update(title=_title(axis.title.text or "", titles))
     _readable(figure)
-    return _ours(figure, "Which two go well together?")
+    return _ours(figure, title)
 
 
 def front(study: optuna.Study, goals: Sequence[str], cost: Cost) -> go.Figure:
@@ -127,16 +130,20 @@ def front(study: optuna.Study, goals: Sequence[str], cost: Cost) -> go.Figure:
 
 def finished(study: optuna.Study) -> int:
     """Trials that were tried to their end."""
-    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    return len(_complete(study))
 
 
 def varied(study: optuna.Study) -> list[str]:
     """The fields that take at least two values among the finished trials, in a fixed order."""
     seen: dict[str, set[Any]] = {}
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+    for trial in _complete(study):
         for field, value in trial.params.items():
             seen.setdefault(field, set()).add(value)
     return [field for field, values in seen.items() if len(values) > 1]
+
+
+def _complete(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
 
 
 def _mark(colour: str, size: int) -> dict[str, Any]:
@@ -161,8 +168,9 @@ def _readable(figure: go.Figure) -> None:
     """Few and plain numbers on logarithmic axes."""
     for axis, of in ((figure.layout.xaxis, "x"), (figure.layout.yaxis, "y")):
         if axis.type == "log":
-            values = [value for trace in figure.data for value in trace[of] if value]
-            near = max(values) / min(values) < 30
+            lists = [trace[of] for trace in figure.data if trace[of] is not None]
+            values = [value for each in lists for value in each if value]
+            near = bool(values) and max(values) / min(values) < 30
             axis.update(tickformat="~g", dtick="D2" if near else 1)
 
 

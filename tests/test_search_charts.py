@@ -78,6 +78,18 @@ def test_a_front_greys_what_is_beaten():
     assert max(best.x) < 17  # kilobytes
 
 
+def test_two_fields_that_no_trial_has_both_of_make_an_empty_contour():
+    made = study(0)
+    for number in range(6):
+        trial = made.ask()
+        trial.suggest_float(
+            "temperature" if number % 2 else "training.learning_rate", 1, 2, log=True
+        )
+        made.tell(trial, 0.5 + number / 100)
+    figure = search_charts.contour(made, "temperature", "training.learning_rate", TITLES)
+    assert "?" in figure.layout.title.text
+
+
 def test_only_what_took_two_values_can_be_looked_at():
     assert search_charts.varied(study(1)) == []
     assert search_charts.varied(study(30)) == ["temperature", "method.name"]
