@@ -10,7 +10,8 @@ from kdcore.compress.export import to_onnx
 from kdcore.experiment import fetched
 from kdcore.measure.latency import latencies
 from kdcore.measure.size import parameters
-from kdcore.recipe import ModelChoice, Recipe, content_hash
+from kdcore.outcome import student_key
+from kdcore.recipe import ModelChoice, Recipe
 from kdcore.result import Event, Progress
 from kdcore.shared import Shared
 from kdcore.shelf import Shelf
@@ -118,8 +119,3 @@ class Candidates:
             latency = timed["student"].median_ms * self.pace_ms / pace
             self.costs[key] = Cost(parameters(network), len(content), latency)
         return self.costs[key]
-
-
-def student_key(recipe: Recipe) -> str:
-    """Content hash of what a student is: those of one hash have the same cost."""
-    return content_hash([recipe.task, recipe.student.model_dump(mode="json")])

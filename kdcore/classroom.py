@@ -15,7 +15,7 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
-from kdcore.errors import DivergedError
+from kdcore.errors import DivergedError, HomeError
 from kdcore.recipe import Augmentation, ModelChoice, Recipe, Training, content_hash
 from kdcore.result import ARMS, STUDENTS, ArmName, Event, Phase, Precision, Progress
 from kdcore.seeds import derive
@@ -403,6 +403,8 @@ def _acquired(lock: FileLock) -> Iterator[Progress]:
         except Timeout:
             yield Progress("teacher", 0.0, None)
             time.sleep(WAIT_SECONDS)
+        except OSError as error:
+            raise HomeError(f"cannot lock {lock.lock_file}: {error.strerror}") from None
         else:
             return
 

@@ -2,38 +2,48 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from kdcore import models, tasks
 from kdcore.compress.export import to_onnx
+from kdcore.errors import KdError
 from kdcore.measure.latency import latencies
-from kdcore.outcome import Cost
-from kdcore.recipe import Recipe, brief
+from kdcore.outcome import Cost, student_key
+from kdcore.recipe import Recipe
+
+log = logging.getLogger(__name__)
 
 MOST_KINDS = 100
 """Of students that are measured against each other; each takes its turn sixty times."""
 
 
 def student_costs(recipes: Sequence[Recipe]) -> dict[str, Cost]:
-    """Bytes and latency of each kind of student, by the name that `brief` gives it.
+    """Bytes and latency of each kind of student, by `student_key`.
 
-    All are measured side by side, in turns, so that a slow moment of the machine hits all alike.
-    Their weights are untrained, which makes no difference to either.
+    All that take the same input are measured side by side, in turns, so that a slow moment of the
+    machine hits all alike. Their weights are untrained, which makes no difference to either. A
+    student that cannot be built is left out.
     """
-    shapes: dict[tuple[int, ...], dict[str, bytes]] = {}
-    for recipe in recipes:
-        facts = tasks.get(recipe.task).facts
-        files = shapes.setdefault(facts.input_shape, {})
-        name = brief(recipe.student)
-        if name in files or len(files) == MOST_KINDS:
+    kinds = {student_key(recipe): recipe for recipe in recipes}
+    files: dict[tuple[int, ...], dict[str, bytes]] = {}
+    for key, recipe in list(kinds.items())[:MOST_KINDS]:
+        try:
+            shape, content = _file(recipe)
+        except KdError as error:  # its members say so themselves
+            log.info("no cost of the student of %s: %s", recipe.id, error)
             continue
-        architecture = models.get(recipe.student.architecture)
-        network = architecture.build(
-            facts.input_shape, len(facts.class_names), recipe.student.options, seed=0
-        )
-        files[name] = to_onnx(network, facts.input_shape)
+        files.setdefault(shape, {})[key] = content
     found = {}
-    for shape, files in shapes.items():
-        for name, latency in latencies(files, shape, batch=1).items():
-            found[name] = Cost(len(files[name]), latency.median_ms)
+    for shape, of in files.items():
+        for key, latency in latencies(of, shape, batch=1).items():
+            found[key] = Cost(len(of[key]), latency.median_ms)
     return found
+
+
+def _file(recipe: Recipe) -> tuple[tuple[int, ...], bytes]:
+    facts, student = tasks.get(recipe.task).facts, recipe.student
+    architecture = models.get(student.architecture)
+    classes = len(facts.class_names)
+    network = architecture.build(facts.input_shape, classes, student.options, seed=0)
+    return facts.input_shape, to_onnx(network, facts.input_shape)

@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from math import isnan, nan
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from kdcore.errors import KdError
 from kdcore.recipe import Recipe, content_hash
 from kdcore.result import Progress
 from kdcore.shelf import Shelf
@@ -27,25 +29,36 @@ class Forecast:
     teachers: float
     students: float
 
+    @property
+    def told(self) -> bool:
+        """Whether anything can be told: see `UNTOLD`."""
+        return not isnan(self.teachers + self.students)
+
     def seconds(self, workers: int) -> float:
         """Until all is done, where so many workers share the students."""
         return self.teachers + self.students / max(1, workers)
 
 
-def forecast(recipes: Sequence[Recipe], shelf: Shelf) -> Forecast | None:
+UNTOLD = Forecast(nan, nan)
+"""Nobody can tell beforehand, and there is no use in asking again."""
+
+
+def forecast(recipes: Sequence[Recipe], shelf: Shelf) -> Forecast:
     """Try members from all over a sweep for a moment, and draw on it for the rest.
 
-    shelf: where its teachers may be already; nothing is written there. None for schemes in which
-    others learn before the students. Raises RecipeError on what cannot be run.
+    shelf: where its teachers may be already; nothing is written there. UNTOLD for schemes in which
+    others learn before the students, and where those that are tried cannot be run.
     """
     if any(recipe.scheme.assistants for recipe in recipes):
-        return None
+        return UNTOLD
+    missing, some = _missing_teachers(recipes, shelf), sampled(recipes)
     with TemporaryDirectory() as folder:
         scratch = Shelf(Path(folder))
-        missing = _missing_teachers(recipes, shelf)
-        teachers = sum(_teacher_seconds(recipe, scratch) for recipe in missing[:1])
-        some = sampled(recipes)
-        students = _student_seconds([_untaught(recipe) for recipe in some], scratch)
+        try:
+            teachers = sum(_teacher_seconds(recipe, scratch) for recipe in missing[:1])
+            students = _student_seconds([_untaught(recipe) for recipe in some], scratch)
+        except KdError:  # whoever runs it hears why
+            return UNTOLD
     return Forecast(teachers * len(missing), students * len(recipes) / len(some))
 
 
@@ -86,10 +99,14 @@ def _student_seconds(recipes: Sequence[Recipe], scratch: Shelf) -> float:
 
 
 def _drawn_on(happenings: Iterator[object], phase: str) -> float:
-    """Seconds until they are over, taken from how far they come in a moment."""
+    """Seconds until they are over, taken from how far they come in a moment; nan where there is an
+    error, or nothing comes at all.
+    """
     began = time.perf_counter()
     first: tuple[float, float] | None = None
     for happening in happenings:
+        if isinstance(happening, KdError):
+            return nan
         if not isinstance(happening, Progress) or happening.phase != phase:
             continue
         now = time.perf_counter()
@@ -98,7 +115,7 @@ def _drawn_on(happenings: Iterator[object], phase: str) -> float:
         elif now - first[0] > TRIAL_SECONDS and happening.done > first[1]:
             pace = (now - first[0]) / (happening.done - first[1])
             return first[0] - began + pace * (1 - first[1])
-    return time.perf_counter() - began
+    return time.perf_counter() - began if first is not None else nan
 
 
 def _untaught(recipe: Recipe) -> Recipe:

@@ -86,14 +86,14 @@ class _Group:
                 owners.setdefault(id(member), []).append(place)
         members = list(pupils.values())
         told = started = time.perf_counter()
-        last = max((member.lesson.training.steps for member in members if member.lesson), default=0)
+        steps = [member.lesson.training.steps for member in members if member.lesson]
         for step, reports in enumerate(rounds(members), 1):
             now = time.perf_counter()
             for spot, report in reports:
                 member = members[spot]
                 yield from self._tell(owners[id(member)], member, report.step, report.metrics)
             if now - told > PROGRESS_SECONDS:
-                told, share = now, step / last
+                told, share = now, sum(min(step, own) for own in steps) / sum(steps)
                 left = (now - started) * (1 / share - 1)
                 for place in list(self.left):
                     yield place, Progress("students", share, left)

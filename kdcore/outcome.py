@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from kdcore.recipe import brief
+from kdcore.recipe import Recipe, brief, content_hash
 from kdcore.result import ARMS, Result
 from kdcore.statistics import mean, spread
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 NUMBERS = (
     *(f"{arm}.{what}" for arm in ARMS for what in ("mean", "sd")),
     *("difference", "low", "high", "verdict", "pairs"),
-    *("student", "student.parameters", "student.macs"),
+    *("student.name", "student.key", "student.parameters", "student.macs"),
 )
 """Of what `numbers` tells, the names."""
 
@@ -55,10 +55,16 @@ def numbers(result: Result) -> dict[str, Any]:
         **told,
         **{"difference": difference.mean, "low": difference.low, "high": difference.high},
         **{"verdict": result.verdict, "pairs": len(result.recipe.seeds)},
-        "student": brief(result.recipe.student),
+        "student.name": brief(result.recipe.student),
+        "student.key": student_key(result.recipe),
         "student.parameters": result.arms["distilled"].parameters,
         "student.macs": result.arms["distilled"].macs,
     }
+
+
+def student_key(recipe: Recipe) -> str:
+    """Content hash of what a student is: those of one hash have the same size and latency."""
+    return content_hash([recipe.task, recipe.student.model_dump(mode="json")])
 
 
 def row(outcome: Outcome) -> dict[str, Any]:
@@ -77,5 +83,9 @@ def table(outcomes: Sequence[Outcome]) -> pd.DataFrame:
 
 
 def plain(value: Any) -> Any:
-    """A list or an object as text: a table's cell holds one value."""
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+    """A list or an object as text, for a table's cell holds one value; None, as of a weight, is
+    what the recipe's method uses.
+    """
+    if value is None:
+        return "as usual"
+    return value if isinstance(value, str | int | float) else str(value)

@@ -22,7 +22,7 @@ from kdcore.errors import RecipeError
 from kdcore.recipe import Number, Recipe, Whole, content_hash
 from kdcore.result import Phase
 from kdcore.statistics import mean, spread
-from kdcore.sweep import changed
+from kdcore.sweep import LEADING, changed, told_twice
 from kdcore.validation import file_content, json_object, sentence
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ Fate = Literal["finished", "given up", "failed"]
 
 MOST_TRIALS = 10_000
 MOST_MINUTES = 7 * 24 * 60.0
-
-LEADING = ("method.name", "student.architecture")
-"""Chosen first: others play a part only where these stay as the recipe has them."""
 
 OWNED: dict[str, tuple[str, ...]] = {
     "method.name": ("method.options.", "soft_share", "soft_weight", "hard_weight"),
@@ -144,6 +141,7 @@ class Search(BaseModel):
         twice = next((field for field in fields if fields.count(field) > 1), None)
         if twice is not None:
             raise ValueError(f"{twice!r} is in the space twice; leave one of them out")
+        told_twice(fields)
         if "accuracy" not in self.goals or len(set(self.goals)) < len(self.goals):
             raise ValueError(
                 f"goals {list(self.goals)} must hold accuracy, and each goal once; the others are "

@@ -153,7 +153,8 @@ class _Exploration:
 
     def _costs(self) -> dict[str, Any]:
         """What the students of earlier trials cost."""
-        from kdcore.candidate import Cost, student_key
+        from kdcore.candidate import Cost
+        from kdcore.outcome import student_key
 
         found = {}
         for each in self.known:
@@ -255,7 +256,7 @@ def _sampler(search: Search, tried: int) -> optuna.samplers.BaseSampler:
 def _pruner(search: Search) -> optuna.pruners.BasePruner:
     if not search.prunes:  # Optuna prunes for one goal alone
         return optuna.pruners.NopPruner()
-    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=WARM_UP_PARTS)
+    return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=WARM_UP_PARTS + 1)
 
 
 def _suggest(trial: Trial, span: Span) -> Any:

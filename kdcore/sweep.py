@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -16,6 +16,12 @@ from kdcore.recipe import Recipe, content_hash
 from kdcore.validation import file_content, json_object, sentence
 
 MOST_MEMBERS = 10_000
+
+LEADING = ("method.name", "student.architecture")
+"""Set before all others, for they bring their own options and weights along."""
+
+BOTH = ("soft_weight", "hard_weight")
+"""What `soft_share` sets."""
 
 Values = dict[str, Any]
 """A recipe as JSON knows it."""
@@ -67,6 +73,7 @@ class Sweep(BaseModel):
         twice = next((field for field in fields if fields.count(field) > 1), None)
         if twice is not None:
             raise ValueError(f"{twice!r} is on two axes; leave one of them out")
+        told_twice(fields)
         if len(self) > MOST_MEMBERS:
             raise ValueError(
                 f"these axes have {len(self):,} combinations; choose fewer values, so that there "
@@ -133,9 +140,19 @@ def changed(recipe: Recipe, setting: dict[str, JsonValue]) -> Recipe:
     Raises RecipeError where there is no such field, or it cannot have that value.
     """
     values = recipe.model_dump(mode="json")
-    for field, value in setting.items():
+    for field, value in sorted(setting.items(), key=lambda each: each[0] not in LEADING):
         SPECIAL.get(field, _put_at(field))(values, value)
     return Recipe(**values)
+
+
+def told_twice(fields: Sequence[str]) -> None:
+    """Raise ValueError, a sentence, where two fields set the same."""
+    weight = next((field for field in fields if field in BOTH), None)
+    if "soft_share" in fields and weight is not None:
+        raise ValueError(
+            f"'soft_share' sets {weight!r} as well, so that one of them would say nothing; leave "
+            "one of them out"
+        )
 
 
 def control_of(recipe: Recipe) -> str:
@@ -213,6 +230,9 @@ def _width(values: Values, factor: JsonValue) -> None:
             'none; name them, such as {"widths": [16]}, or leave this axis out'
         )
     for name in lists:
+        odd = next((width for width in options[name] if type(width) is not int), None)
+        if odd is not None:
+            raise RecipeError(f"the student's {name} hold {odd!r}; give whole numbers")
         options[name] = [max(1, round(factor * width)) for width in options[name]]
 
 

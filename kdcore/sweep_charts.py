@@ -64,10 +64,13 @@ class Side:
 def side(axis: Axis, known: Sequence[Dimension]) -> Side:
     """A sweep's axis as a side; one that no page offers is shown as the recipe spells it."""
     values = tuple(map(plain, axis.values))
+    spelled = tuple(map(str, values))
     for each in known:
-        if each.field == axis.field:
-            return Side(axis.field, each.title, values, tuple(map(each.words, values)), each.log)
-    return Side(axis.field, axis.field, values, tuple(map(str, values)))
+        names = tuple(map(each.words, values))
+        if each.field == axis.field and len(set(names)) == len(names):
+            return Side(axis.field, each.title, values, names, each.log)
+    title = next((each.title for each in known if each.field == axis.field), axis.field)
+    return Side(axis.field, title, values, spelled)
 
 
 def setting_words(row: Mapping[Hashable, Any], sides: Sequence[Side]) -> str:
@@ -356,7 +359,7 @@ def pareto(table: pd.DataFrame, cost: str) -> go.Figure:
     words = known["words"].to_numpy()
     look = LOOKS["distilled"]
     for name, chosen, colour in (
-        ("beaten in both", ~best, GREY),
+        ("beaten by another", ~best, GREY),
         ("beaten by none", best, look.colour),
     ):
         order = np.argsort(costs[chosen], kind="stable")

@@ -2,14 +2,17 @@
 
 import time
 from itertools import pairwise
+from math import isnan
 
 import pytest
 
 from kdcore import forecast as subject
 from kdcore.costs import student_costs
+from kdcore.errors import RecipeError
 from kdcore.experiment import run
 from kdcore.forecast import Forecast, forecast, sampled
-from kdcore.group import run_sweep
+from kdcore.group import run_sweep, run_together
+from kdcore.outcome import student_key
 from kdcore.recipe import Recipe
 from kdcore.result import Progress
 from kdcore.shelf import Shelf
@@ -35,7 +38,12 @@ def shelf(tmp_path) -> Shelf:
 def test_work_that_ends_within_the_trial_takes_as_long_as_it_took():
     began = time.perf_counter()
     told = subject._drawn_on(iter([Progress("students", 0.5, None)]), "students")
-    assert told <= time.perf_counter() - began
+    assert 0 < told <= time.perf_counter() - began
+
+
+def test_where_nothing_is_heard_nothing_is_drawn_on():
+    assert isnan(subject._drawn_on(iter([]), "students"))
+    assert isnan(subject._drawn_on(iter([RecipeError("no")]), "students"))
 
 
 def test_longer_work_is_drawn_on_from_how_far_it_comes(monkeypatch):
@@ -82,7 +90,26 @@ def test_the_forecast_is_of_the_order_of_what_it_then_takes(grid, shelf):
 
 def test_of_a_chain_nothing_is_told(quick):
     chain = Recipe(**{**quick.model_dump(), "scheme": {"assistants": [{"architecture": "mlp"}]}})
-    assert forecast([chain], Shelf) is None
+    assert not forecast([chain], Shelf).told
+
+
+def test_of_what_cannot_be_run_nothing_is_told(quick, shelf):
+    wrong = Recipe(**{**quick.model_dump(), "method": {"name": "attention"}})
+    assert not forecast([wrong], shelf).told
+
+
+def test_steps_that_vary_are_drawn_on_by_the_work_that_is_left(quick, shelf, monkeypatch):
+    """While all learn, a round is more work than when only the longest are left."""
+    monkeypatch.setattr("kdcore.group.PROGRESS_SECONDS", 0.0)
+    grid = Sweep(recipe=quick, axes=[{"field": "training.steps", "values": [10, 90]}])
+    told = [
+        happening.done
+        for place, happening in run_together(grid.members(), shelf)
+        if place == 0 and isinstance(happening, Progress) and happening.phase == "students"
+        if happening.done > 0
+    ]
+    shares = [(min(step, 10) + step) / 100 for step in range(1, 91)]
+    assert told[:90] == pytest.approx(shares)
 
 
 def test_each_kind_of_student_is_measured_once(quick):
@@ -94,6 +121,15 @@ def test_each_kind_of_student_is_measured_once(quick):
         ],
     )
     costs = student_costs(sweep.members())
-    assert list(costs) == ["mlp-4", "mlp-8"]
-    assert costs["mlp-4"].onnx_bytes < costs["mlp-8"].onnx_bytes
+    small, large = costs.values()
+    assert list(costs) == [student_key(sweep.members()[0]), student_key(sweep.members()[2])]
+    assert small.onnx_bytes < large.onnx_bytes
     assert all(cost.latency_ms > 0 for cost in costs.values())
+
+
+def test_a_student_of_another_task_is_another_kind_and_one_that_is_none_is_left_out(quick):
+    other = Recipe(**{**quick.model_dump(), "task": "moons"})
+    wrong = Recipe(**{**quick.model_dump(), "student": {"options": {"widths": ["a"]}}})
+    costs = student_costs([wrong, quick, other])
+    assert set(costs) == {student_key(quick), student_key(other)}
+    assert costs[student_key(quick)].onnx_bytes > costs[student_key(other)].onnx_bytes

@@ -189,3 +189,23 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
 def test_every_special_field_says_what_it_does():
     assert all(put.__doc__ for put in SPECIAL.values())
     assert Axis(field="temperature", values=[1]).values == (1,)
+
+
+@pytest.mark.parametrize("axes", [["soft_share", "method.name"], ["method.name", "soft_share"]])
+def test_a_method_brings_its_weights_before_an_axis_sets_them(axes):
+    values = {"soft_share": [0.1, 0.9], "method.name": ["kd", "dist"]}
+    found = sweep(*((field, values[field]) for field in axes)).members()
+    assert {(recipe.method.name, recipe.soft_weight) for recipe in found} == {
+        (name, share) for name in ("kd", "dist") for share in (0.1, 0.9)
+    }
+
+
+def test_fields_that_set_the_same_are_refused():
+    with pytest.raises(RecipeError, match="'soft_share' sets 'soft_weight' as well"):
+        sweep(("soft_share", [0.1, 0.9]), ("soft_weight", [1.0, 2.0]))
+
+
+def test_widths_that_are_no_numbers_are_refused_in_a_sentence():
+    odd = Recipe(student={"options": {"widths": ["a"]}})
+    with pytest.raises(RecipeError, match="hold 'a'; give whole numbers"):
+        changed(odd, {"student.width": 2})

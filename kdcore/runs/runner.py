@@ -20,10 +20,10 @@ from typing import Any
 from kdcore.catalogue import Catalogue
 from kdcore.code import code_id
 from kdcore.errors import KdError, RunError
-from kdcore.forecast import Forecast
+from kdcore.forecast import UNTOLD, Forecast
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.runs.cluster import address, answers
-from kdcore.runs.searches import Searches, SearchRun
+from kdcore.runs.searches import TESTED_ANOTHER, Searches, SearchRun
 from kdcore.runs.store import Run, Silent, Store
 from kdcore.runs.sweeps import Part, SweepRun, Sweeps
 from kdcore.samples import Samples
@@ -46,6 +46,9 @@ SILENT_SECONDS = 10.0
 
 SWEEP_SECONDS = 24 * 3600.0
 """Files of that age which no run needs are deleted."""
+
+FORECASTS = 256
+"""That are remembered."""
 
 SIDE_BY_SIDE = 16
 """Members of a sweep in one part, at most."""
@@ -125,11 +128,8 @@ class Runner:
         """
         search = self.searches.get(search_id)
         taken = self.searches.test_of(search)
-        if taken is not None and search.tested != trial:
-            raise RunError(
-                f"the test figure of trial {search.tested} was taken; of several, the test split "
-                "itself would choose, and its figure would mean no more than validation's"
-            )
+        if search.tested not in (None, trial):
+            raise RunError(TESTED_ANOTHER)
         tried = {each.number: each for each in self.searches.tried(search_id)}
         if trial not in tried:
             raise RunError(f"the search {search.name!r} has no trial {trial} that was tried")
@@ -226,7 +226,9 @@ class Runner:
         return found
 
     def forecast(self, sweep: Sweep) -> Forecast | None:
-        """How long a sweep will take; None while nobody can tell. Never waits: ask again soon."""
+        """How long a sweep will take; None while nobody has had the time to try: ask again soon,
+        this never waits.
+        """
         found = self._forecasts.get(sweep.id)
         if found is None and self._client is not None and self._foreseeing.acquire(blocking=False):
             threading.Thread(target=self._foresee, args=(sweep,), daemon=True).start()
@@ -243,10 +245,14 @@ class Runner:
 
         try:
             found = self._asked_aside(look)
-            if found is not None:
-                self._forecasts[sweep.id] = found
         except KdError as error:  # it is said again where the sweep is run
             log.info("no forecast: %s", error)
+            found = UNTOLD
+        try:
+            if found is not None:
+                while len(self._forecasts) >= FORECASTS:
+                    self._forecasts.pop(next(iter(self._forecasts)))
+                self._forecasts[sweep.id] = found
         finally:
             self._foreseeing.release()
 
@@ -331,17 +337,17 @@ class Runner:
 
             measure_costs(sweep_id, Settings.from_environment(environment))
 
-        def work(run_ids: tuple[str, ...], environment: dict[str, str]) -> None:
+        def work(run_ids: tuple[str, ...], task: str, environment: dict[str, str]) -> None:
             from kdcore.runs.worker import execute_part
             from kdcore.settings import Settings
 
-            execute_part(run_ids, Settings.from_environment(environment))
+            execute_part(run_ids, task, Settings.from_environment(environment))
 
         environment = self.settings.environment()
         futures = []
         for part in handed:
             key = f"{part.task}-0"
-            future = client.submit(work, part.run_ids, environment, key=key, pure=False)
+            future = client.submit(work, part.run_ids, part.task, environment, key=key, pure=False)
             fire_and_forget(future)
             self._futures[key] = future
             future.add_done_callback(partial(self._part_returned, key, part))
@@ -352,7 +358,7 @@ class Runner:
     def _hand_over_search(self, client: Any, search: SearchRun) -> SearchRun:
         from distributed import fire_and_forget
 
-        def work(search_id: str, environment: dict[str, str]) -> None:
+        def work(search_id: str, handed: int, environment: dict[str, str]) -> None:
             from secrets import token_hex
 
             from distributed import fire_and_forget, get_client
@@ -360,40 +366,44 @@ class Runner:
             from kdcore.runs.worker import execute_search
             from kdcore.settings import Settings
 
-            if execute_search(search_id, Settings.from_environment(environment)):
+            following = execute_search(search_id, handed, Settings.from_environment(environment))
+            if following is not None:
                 # handed on rather than held: what waits with the usual priority goes first
                 key = f"{search_id}-{token_hex(4)}"
                 once = {"key": key, "pure": False, "priority": -1}
-                fire_and_forget(get_client().submit(work, search_id, environment, **once))
+                client = get_client()
+                fire_and_forget(client.submit(work, search_id, following, environment, **once))
 
         key = f"{search.id}-{search.attempt}.{secrets.token_hex(2)}"
         environment = self.settings.environment()
-        future = client.submit(work, search.id, environment, key=key, pure=False, priority=-1)
+        told = (search.id, search.handed, environment)
+        future = client.submit(work, *told, key=key, pure=False, priority=-1)
         fire_and_forget(future)
         self._futures[key] = future
-        future.add_done_callback(lambda done: self._search_returned(key, search.id, done))
+        future.add_done_callback(lambda done: self._search_returned(key, search, done))
         return search
 
-    def _search_returned(self, key: str, search_id: str, future: Any) -> None:
+    def _search_returned(self, key: str, search: SearchRun, future: Any) -> None:
         self._futures.pop(key, None)
         if future.status == "error":
             try:
-                self.searches.fail(search_id, _why(_innermost(future.exception())))
+                why = _why(_innermost(future.exception()))
+                self.searches.fail(search.id, why, search.handed)
             except KdError as sentence:
-                log.warning("search %s failed unheard: %s", search_id, sentence)
+                log.warning("search %s failed unheard: %s", search.id, sentence)
 
     def _part_returned(self, key: str, part: Part, future: Any) -> None:
         for run_id in part.run_ids:
-            self._returned(key, run_id, future)
+            self._returned(key, run_id, future, part.task)
 
-    def _returned(self, key: str, run_id: str, future: Any) -> None:
+    def _returned(self, key: str, run_id: str, future: Any, task: str | None = None) -> None:
         """`execute` writes every end itself; only where it could not is there an error here."""
         self._futures.pop(key, None)
         if future.status != "error":
             return
         error = _innermost(future.exception())
         try:
-            self.store.fail(run_id, _why(error))
+            self.store.fail(run_id, _why(error), task)
         except KdError as sentence:
             log.warning("run %s failed unheard: %s", run_id, sentence)
 

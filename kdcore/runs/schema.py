@@ -53,6 +53,7 @@ searches = Table(
     Column("standing", Text),
     Column("error", Text),
     Column("cluster", String(200)),
+    Column("handed", Integer, nullable=False, default=0),
     Column("tested", Integer),
     Column("test_run", String(16)),
     Index("searches_by_age", "created"),

@@ -3,7 +3,8 @@
 Snapshots out, commands in, as for runs. Beyond the store's contract:
 
 * The seconds that a search has used outlast its worker: whoever goes on starts from there.
-* A search is worked on in turns, so that runs that wait are let in between; each turn is claimed.
+* A search is worked on in turns, so that runs that wait are let in between; each turn is claimed,
+  as it was handed over last: what was handed over before a stop claims nothing.
 * The test figure is taken for one setting, by one run; where that run is gone, once more.
 """
 
@@ -20,7 +21,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from kdcore.errors import RunError, StoreError
@@ -46,6 +47,11 @@ log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10
 
+TESTED_ANOTHER = (
+    "the test figure of another setting was taken; of several, the test split itself would choose, "
+    "and its figure would mean no more than validation's"
+)
+
 STUDIES = 16
 """Kept open, as each keeps the trials it has read."""
 
@@ -53,7 +59,8 @@ STUDIES = 16
 @dataclass(frozen=True)
 class SearchRun:
     """A snapshot of a search. Times are seconds since the epoch; seconds: of its budget, used up;
-    tested: the trial whose test figure was taken, by the run `test_run`.
+    tested: the trial whose test figure was taken, by the run `test_run`; handed: how often it was
+    handed over to a worker.
     """
 
     id: str
@@ -71,6 +78,7 @@ class SearchRun:
     cluster: str | None
     tested: int | None
     test_run: str | None
+    handed: int
 
     @property
     def ended(self) -> bool:
@@ -138,7 +146,7 @@ class Searches:
                 .values(
                     **{"search": search.to_json(), "state": "queued", "cluster": cluster},
                     **{"stop_requested": False, "heartbeat": time.time()},
-                    **{"finished": None, "error": None},
+                    **{"finished": None, "error": None, "handed": searches.c.handed + 1},
                 )
             ).rowcount
         if not changed:
@@ -149,10 +157,16 @@ class Searches:
         return self.get(search_id)
 
     def took_test(self, search_id: str, trial: int, run_id: str) -> SearchRun:
-        """Note the run that takes the test figure of a trial's setting."""
+        """Note the run that takes the test figure of a trial's setting.
+
+        Raises RunError where that of another setting was taken.
+        """
+        free = or_(searches.c.tested.is_(None), searches.c.tested == trial)
         with self._store.begin() as connection:
-            mine = update(searches).where(searches.c.id == search_id)
-            connection.execute(mine.values(tested=trial, test_run=run_id))
+            mine = update(searches).where(searches.c.id == search_id, free)
+            noted = connection.execute(mine.values(tested=trial, test_run=run_id)).rowcount
+        if not noted:
+            raise RunError(TESTED_ANOTHER)
         return self.get(search_id)
 
     def delete(self, search_id: str) -> None:
@@ -170,10 +184,14 @@ class Searches:
 
     # commands of a worker
 
-    def claim(self, search_id: str) -> SearchRun | None:
-        """Begin a turn; None where the search is no longer wanted."""
+    def claim(self, search_id: str, handed: int) -> SearchRun | None:
+        """Begin a turn; None where the search is no longer wanted, or was handed over anew.
+
+        handed: how often it had been handed over, this turn included.
+        """
         now = time.time()
-        mine = (searches.c.id == search_id, searches.c.state.in_(UNFINISHED))
+        last = searches.c.handed == handed
+        mine = (searches.c.id == search_id, searches.c.state.in_(UNFINISHED), last)
         with self._store.begin() as connection:
             claimed = connection.execute(
                 update(searches)
@@ -203,6 +221,15 @@ class Searches:
             stop = select(searches.c.stop_requested).where(searches.c.id == search.id)
             return not connection.scalar(stop)
 
+    def end_turn(self, search: SearchRun) -> int:
+        """Let it wait for its next turn, where whoever stops it stops it at once; returns the
+        number of that turn.
+        """
+        values = {"state": "queued", "handed": search.handed + 1}
+        with self._store.begin() as connection:
+            connection.execute(update(searches).where(*_mine(search)).values(**values))
+        return search.handed + 1
+
     def finish(self, search: SearchRun, state: State, error: str | None = None) -> None:
         """End it, unless this turn is over already."""
         with self._store.begin() as connection:
@@ -218,9 +245,10 @@ class Searches:
             search_id, searches.c.heartbeat <= silent_since, state="interrupted", error=INTERRUPTED
         )
 
-    def fail(self, search_id: str, error: str) -> None:
-        """End a search that its worker could not end itself."""
-        self._end_unfinished(search_id, state="failed", error=error)
+    def fail(self, search_id: str, error: str, handed: int) -> None:
+        """End a search that its worker could not end itself; handed: as for `claim`."""
+        last = searches.c.handed == handed
+        self._end_unfinished(search_id, last, state="failed", error=error)
 
     def _end_unfinished(self, search_id: str, *where: Any, state: State, error: str) -> bool:
         mine = (searches.c.id == search_id, searches.c.state.in_(UNFINISHED))

@@ -155,6 +155,7 @@ class Store:
                     finished=None,
                     progress=None,
                     result=None,
+                    summary=None,
                     error=None,
                 )
             ).rowcount
@@ -202,17 +203,19 @@ class Store:
 
     # commands of a worker
 
-    def claim(self, run_id: str) -> Run | None:
-        """Begin a new attempt at a run, from nothing; None where it is no longer wanted."""
+    def claim(self, run_id: str, task: str | None = None) -> Run | None:
+        """Begin a new attempt at a run, from nothing; None where it is no longer wanted.
+
+        task: under which the run was handed over; where it was handed over anew since, it is left
+        to that task.
+        """
         now = time.time()
+        mine = [runs.c.id == run_id, runs.c.state.in_(UNFINISHED)]
+        mine += [] if task is None else [runs.c.task == task]
         with self.begin() as connection:
             claimed = connection.execute(
                 update(runs)
-                .where(
-                    runs.c.id == run_id,
-                    runs.c.state.in_(UNFINISHED),
-                    runs.c.stop_requested.is_(False),
-                )
+                .where(*mine, runs.c.stop_requested.is_(False))
                 .values(
                     state="running",
                     attempt=runs.c.attempt + 1,
@@ -220,17 +223,14 @@ class Store:
                     heartbeat=now,
                     progress=None,
                     result=None,
+                    summary=None,
                 )
             ).rowcount
             if claimed:
                 connection.execute(delete(events).where(events.c.run_id == run_id))
                 connection.execute(delete(artifacts).where(artifacts.c.run_id == run_id))
                 return _run(self._row(connection, run_id))
-            connection.execute(
-                update(runs)
-                .where(runs.c.id == run_id, runs.c.state.in_(UNFINISHED))
-                .values(state="cancelled", finished=now)
-            )
+            connection.execute(update(runs).where(*mine).values(state="cancelled", finished=now))
         return None
 
     def record(
@@ -310,13 +310,13 @@ class Store:
             ).rowcount
         return bool(changed)
 
-    def fail(self, run_id: str, error: str) -> None:
-        """End a run that its worker could not end itself."""
+    def fail(self, run_id: str, error: str, task: str | None = None) -> None:
+        """End a run that its worker could not end itself; task: as for `claim`."""
+        mine = [runs.c.id == run_id, runs.c.state.in_(UNFINISHED)]
+        mine += [] if task is None else [runs.c.task == task]
         with self.begin() as connection:
             connection.execute(
-                update(runs)
-                .where(runs.c.id == run_id, runs.c.state.in_(UNFINISHED))
-                .values(state="failed", error=error, finished=time.time())
+                update(runs).where(*mine).values(state="failed", error=error, finished=time.time())
             )
 
     # readers

@@ -10,6 +10,7 @@ What the store's contract says of a run holds for a member; beyond that:
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from kdcore.errors import RunError
+from kdcore.errors import KdError, RunError
 from kdcore.outcome import NUMBERS, Cost, plain
 from kdcore.recipe import Recipe
 from kdcore.runs.schema import artifacts, events, runs, sweeps
@@ -27,6 +28,8 @@ from kdcore.sweep import Sweep
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 COSTS = tuple(field.name for field in fields(Cost))
 
@@ -154,7 +157,8 @@ class Sweeps:
                         **{"state": "queued", "cluster": cluster, "task": part.task},
                         created=now,  # it takes its place behind what waits already
                         **{"stop_requested": False, "heartbeat": now, "started": None},
-                        **{"finished": None, "progress": None, "result": None, "error": None},
+                        **{"finished": None, "progress": None, "result": None},
+                        **{"summary": None, "error": None},
                     )
                 )
                 found.append(part)
@@ -206,7 +210,7 @@ class Sweeps:
         with self._store.begin() as connection:
             rows = connection.execute(query).all()
             states = _states(connection, [row.id for row in rows])
-        return [_sweep(row, states) for row in rows]
+        return _readable(rows, states)
 
     def members(
         self, sweep_id: str, *, start: int = 0, limit: int | None = None
@@ -270,7 +274,7 @@ def member_table(run: SweepRun, members: Sequence[MemberRow]) -> pd.DataFrame:
         {
             **{field: plain(value) for field, value in settings[member.place].items()},
             **(member.summary or {}),
-            **costs.get((member.summary or {}).get("student", ""), {}),
+            **costs.get((member.summary or {}).get("student.key", ""), {}),
             **{"run_id": member.run_id, "place": member.place},
             **{"state": member.state, "error": member.error or ""},
         }
@@ -301,6 +305,19 @@ def _states(
     for sweep_id, state, count, ended in connection.execute(query):
         counts, last = found[sweep_id]
         found[sweep_id] = ({**counts, state: count}, max(last, ended or 0.0))
+    return found
+
+
+def _readable(
+    rows: Sequence[Row[Any]], states: Mapping[str, tuple[Mapping[State, int], float]]
+) -> list[SweepRun]:
+    """Lists leave out what a newer version of this software may have written."""
+    found = []
+    for row in rows:
+        try:
+            found.append(_sweep(row, states))
+        except (KdError, ValueError, TypeError) as error:
+            log.warning("sweep %s cannot be read: %s", row.id, error)
     return found
 
 

@@ -13,10 +13,12 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from kdcore import uploads
 from kdcore.errors import KdError, StoreError
 from kdcore.forecast import Forecast
+from kdcore.outcome import student_key
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
 from kdcore.runs.searches import Searches, SearchRun, optuna_plainly
@@ -28,6 +30,8 @@ from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
 from kdcore.trial import Trial
+
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +59,17 @@ def execute(run_id: str, settings: Settings) -> None:
     _last_word(store, run, state, sentence)
 
 
-def execute_part(run_ids: Sequence[str], settings: Settings) -> None:
+def execute_part(run_ids: Sequence[str], task: str, settings: Settings) -> None:
     """Work on members of a sweep side by side, each until it is done, stopped or has failed.
+
+    task: under which they were handed over; those that were handed over anew since are left alone.
 
     Those that are done already, as where a killed worker's part is taken up by another, are left
     as they are.
     """
     store = _store(settings)
-    claimed = [run for run in map(store.claim, run_ids) if run is not None]
+    wanted = [store.claim(run_id, task) for run_id in run_ids]
+    claimed = [run for run in wanted if run is not None]
     if not claimed:
         return
     with _heartbeat(store, *claimed), _one_at_a_time:
@@ -80,24 +87,29 @@ def measure_costs(sweep_id: str, settings: Settings) -> None:
 
     sweeps = Sweeps(_store(settings))
     try:
-        recipes = sweeps.get(sweep_id).sweep.members()
+        run, members = sweeps.get(sweep_id), sweeps.members(sweep_id)
+        recipes = run.sweep.members()
+        done = [recipes[member.place] for member in members if member.state == "done"]
+        if {student_key(recipe) for recipe in done} <= set(run.costs):
+            return
         with _one_at_a_time:
-            costs = student_costs(recipes)
+            costs = student_costs(done)
         sweeps.keep_costs(sweep_id, costs)
     except KdError as error:  # deleted since, or no such student: its members say why
         log.info("no costs of sweep %s: %s", sweep_id, error)
 
 
-def execute_search(search_id: str, settings: Settings) -> bool:
-    """Work on a search for a turn; whether there is more to do once runs that wait had theirs.
+def execute_search(search_id: str, handed: int, settings: Settings) -> int | None:
+    """Work on a search for a turn; the number of its next turn, once runs that wait had theirs, or
+    None where there is nothing more to do.
 
-    It ends by itself where its budget is used up, it is stopped, or it fails with a sentence.
+    handed: the number of this turn. It ends by itself where its budget is used up, it is stopped,
+    or it fails with a sentence.
     """
-    store = _store(settings)
-    searches = Searches(store, settings)
-    search = searches.claim(search_id)
+    searches = _searches(settings)
+    search = searches.claim(search_id, handed)
     if search is None:
-        return False
+        return None
 
     def beat() -> None:
         searches.record(search)
@@ -110,9 +122,10 @@ def execute_search(search_id: str, settings: Settings) -> bool:
             if not isinstance(error, KdError | MemoryError):
                 log.exception("search %s failed", search_id)
             state, sentence = "failed", _sentence(error)
-    if state is not None:
-        _persistently(lambda: searches.finish(search, state, sentence))
-    return state is None
+    if state is None:
+        return _persistently(lambda: searches.end_turn(search))
+    _persistently(lambda: searches.finish(search, state, sentence))
+    return None
 
 
 def _turn(searches: Searches, search: SearchRun, shelf: Shelf) -> State | None:
@@ -149,11 +162,16 @@ class _Part:
         from kdcore.experiment import fetched
         from kdcore.group import run_sweep
 
+        for place, run in list(self.left.items()):
+            try:
+                for _ in fetched(run.recipe):
+                    pass
+            except KdError as error:
+                self._end(place, "failed", str(error))
+        places = list(self.left)
         recipes = [run.recipe for run in self.left.values()]
-        for recipe in recipes:
-            for _ in fetched(recipe):
-                pass
-        for place, happening in run_sweep(recipes, shelf):
+        for number, happening in run_sweep(recipes, shelf):
+            place = places[number]
             if place not in self.left:
                 continue  # it was stopped; what it shares with others goes on
             if isinstance(happening, Progress):
@@ -265,15 +283,17 @@ def trial(name: str, task: str, settings: Settings) -> Trial | None:
 
 
 def forecast(sweep: Sweep, settings: Settings) -> Forecast | None:
-    """How long a sweep will take; None while the worker is at work, or data is not there yet."""
+    """How long a sweep will take; None while the worker is at work."""
     from kdcore import tasks
-    from kdcore.forecast import forecast
+    from kdcore.forecast import UNTOLD, forecast
 
+    if _one_at_a_time.locked():
+        return None
     recipes = sweep.members()
     needed = {recipe.task for recipe in recipes} | {recipe.transfer.source for recipe in recipes}
     files = [file for name in needed - {"task", "noise"} for file in tasks.get(name).files]
     if not all((settings.data / file.path).exists() for file in files):
-        return None
+        return UNTOLD  # what downloading them takes is another matter
     if not _one_at_a_time.acquire(blocking=False):
         return None
     try:
@@ -357,7 +377,7 @@ def _last_word(store: Store, run: Run, state: State, sentence: str | None) -> No
     _persistently(lambda: store.finish(run, state, sentence))
 
 
-def _persistently(write: Callable[[], None]) -> None:
+def _persistently(write: Callable[[], R]) -> R:
     """Write a last word, trying for a while: the disk that filled up may clear."""
     deadline = time.monotonic() + LAST_WORD_SECONDS
     while True:
@@ -372,3 +392,9 @@ def _persistently(write: Callable[[], None]) -> None:
 @lru_cache(maxsize=1)
 def _store(settings: Settings) -> Store:
     return Store(settings)
+
+
+@lru_cache(maxsize=1)
+def _searches(settings: Settings) -> Searches:
+    """Kept, with the trials that were read: reading thousands anew takes longer than trying one."""
+    return Searches(_store(settings), settings)

@@ -1,5 +1,6 @@
 // Axes stand side by side; a member is a line through its values. Dragging along an axis brushes
-// it: lines outside fade, and the places of those inside every brush go to the page.
+// it: lines outside fade, and the places of those inside every brush go to the page, null where
+// nothing is brushed. A brush is kept by its values: an axis of numbers fits the lines it shows.
 const WIDTH = 900, HEIGHT = 340, TOP = 48, BOTTOM = 24, EDGE = 74;
 const SVG = "http://www.w3.org/2000/svg";
 const CLICK = 4; // a drag shorter than so many units takes the brush away
@@ -33,12 +34,11 @@ export default function (component) {
   function update(tell) {
     const inside = data.places.filter((_, i) => scales.every((s) => {
       const brush = brushes.get(s.axis.title);
-      const y = s.y(s.axis.at[i]);
-      return !brush || (brush[0] <= y && y <= brush[1]);
+      return !brush || (brush[0] <= s.axis.at[i] && s.axis.at[i] <= brush[1]);
     }));
     const chosen = new Set(inside);
     data.places.forEach((place, i) => members[i].classList.toggle("out", !chosen.has(place)));
-    if (tell) setStateValue("brushed", brushes.size ? inside : []);
+    if (tell) setStateValue("brushed", brushes.size ? inside : null);
   }
   update(false);
 }
@@ -53,10 +53,11 @@ function scale(axis, x) {
   const high = axis.ticks ? axis.ticks.length - 1 : Math.max(...axis.at);
   const span = HEIGHT - TOP - BOTTOM;
   const y = (value) => HEIGHT - BOTTOM - (high > low ? (value - low) / (high - low) : 0.5) * span;
+  const value = (y) => low + ((HEIGHT - BOTTOM - y) / span) * (high - low);
   const ticks = axis.ticks
     ? axis.ticks.map((name, i) => [y(i), name])
     : [low, (low + high) / 2, high].map((value) => [y(value), value.toFixed(1)]);
-  return { axis, x, y, ticks };
+  return { axis, x, y, value, ticks };
 }
 
 function drawAxis(svg, s, brushes, changed) {
@@ -78,8 +79,9 @@ function drawAxis(svg, s, brushes, changed) {
     const range = brushes.get(s.axis.title);
     brush.setAttribute("visibility", range ? "visible" : "hidden");
     if (!range) return;
-    brush.setAttribute("y", range[0]);
-    brush.setAttribute("height", range[1] - range[0]);
+    const [bottom, top] = range.map((value) => within(s.y(value)));
+    brush.setAttribute("y", top);
+    brush.setAttribute("height", bottom - top);
   };
   const at = (event) => {
     const point = new DOMPoint(event.clientX, event.clientY);
@@ -92,8 +94,8 @@ function drawAxis(svg, s, brushes, changed) {
   };
   catcher.onpointermove = (event) => {
     if (start === null) return;
-    const now = at(event);
-    brushes.set(s.axis.title, [Math.min(start, now), Math.max(start, now)]);
+    const ends = [start, at(event)].map((y) => s.value(y));
+    brushes.set(s.axis.title, [Math.min(...ends), Math.max(...ends)]);
     show();
   };
   catcher.onpointerup = (event) => {
@@ -104,6 +106,10 @@ function drawAxis(svg, s, brushes, changed) {
     changed();
   };
   show();
+}
+
+function within(y) {
+  return Math.max(TOP - 12, Math.min(HEIGHT - BOTTOM + 12, y));
 }
 
 // From the loss's colour over grey to the gain's.

@@ -22,8 +22,11 @@ _view = st.components.v2.component(
 )
 
 
-def parallel(table: pd.DataFrame, sides: Sequence[Side], key: str = "sweep.parallel") -> list[int]:
-    """Draw the members of a table; returns the places of those that are brushed, none if none are.
+def parallel(
+    table: pd.DataFrame, sides: Sequence[Side], key: str = "sweep.parallel"
+) -> list[int] | None:
+    """Draw the members of a table; returns the places of those that are brushed, None where
+    nothing is.
 
     Lines take their colour from the difference to the control, on the map's own scale.
     """
@@ -41,10 +44,12 @@ def parallel(table: pd.DataFrame, sides: Sequence[Side], key: str = "sweep.paral
             "colours": [LOOKS["control"].colour, "#9A9A9A", LOOKS["distilled"].colour],
         },
         on_brushed_change=lambda: None,
-        default={"brushed": []},
+        default={"brushed": None},
     )
+    if found.brushed is None:
+        return None
     known = set(table["place"])
-    return [place for place in found.brushed or [] if place in known]
+    return [place for place in found.brushed if place in known]
 
 
 NUMBERS = (

@@ -39,7 +39,7 @@ from pages.parts.method_form import (
 from pages.parts.model_form import choice, given, is_own_teacher, models_form
 from pages.parts.scheme_form import chain, scheme_fields, scheme_form, scheme_options, scheme_values
 from pages.parts.services import catalogue as services_catalogue
-from pages.parts.services import own_teachers, runner
+from pages.parts.services import harmless, own_teachers, runner
 from pages.parts.training_form import training_form
 from pages.parts.transfer_form import transfer_form
 from pages.parts.widgets import ago, slider
@@ -161,7 +161,7 @@ def recipe_form(catalogue: Catalogue) -> Recipe | None:
         try:
             recipe = current_recipe(catalogue)
         except KdError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(harmless(str(error)), icon=":material/error:")
             return None
         show_formula(recipe, catalogue)
     with sizes:

@@ -14,7 +14,7 @@ from kdcore.errors import KdError, RecipeError
 from kdcore.recipe import Recipe
 from kdcore.search import MOST_MINUTES, MOST_TRIALS, Goal, Search
 from pages.parts.base_recipe import base_recipe, base_title, give
-from pages.parts.services import catalogue
+from pages.parts.services import catalogue, harmless
 
 FIRST = ("temperature", "soft_share", "training.learning_rate")
 """Ticked in a form that nobody has touched."""
@@ -42,7 +42,7 @@ def search_form() -> Search | None:
             **budget,
         )
     except KdError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(harmless(str(error)), icon=":material/error:")
         return None
 
 

@@ -102,6 +102,11 @@ def verbatim(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+.!|$~:<>-])", r"\\\1", text)
 
 
+def harmless(text: str) -> str:
+    """A sentence as Markdown that makes no link and no picture of what a stranger put into it."""
+    return re.sub(r"([\[\]<])", r"\\\1", text)
+
+
 def plainly(body: Callable[P, None]) -> Callable[P, None]:
     """Show an error meant for people as its sentence, in place of what it kept from showing."""
 
@@ -110,6 +115,6 @@ def plainly(body: Callable[P, None]) -> Callable[P, None]:
         try:
             body(*args, **kwargs)
         except KdError as error:
-            st.error(str(error), icon=":material/error:")
+            st.error(harmless(str(error)), icon=":material/error:")
 
     return shown

@@ -16,8 +16,8 @@ from kdcore.errors import KdError, RecipeError
 from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT, Recipe
 from kdcore.sweep import Axis, Sweep
 from pages.parts.base_recipe import base_recipe, base_title, give, give_told, told
-from pages.parts.services import catalogue, runner
-from pages.parts.widgets import duration
+from pages.parts.services import catalogue, harmless, runner
+from pages.parts.widgets import duration, whole
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "sweeps"
 
@@ -28,7 +28,7 @@ MOST_SEEDS = 20
 FIRST = {"x": "temperature", "y": "soft_share"}
 """The axes of a form that nobody has touched."""
 
-ASK_AGAIN_SECONDS = 0.7
+ASK_AGAIN_SECONDS = 1.0
 
 
 @st.cache_data
@@ -60,7 +60,7 @@ def sweep_form() -> Sweep | None:
         if wrong is not None:
             raise RecipeError(wrong)
     except KdError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(harmless(str(error)), icon=":material/error:")
         return None
     return sweep
 
@@ -80,7 +80,8 @@ def _planned(sweep_json: str) -> Plan:
         recipes = Sweep.from_json(sweep_json).members()
     except KdError as error:
         return Plan(wrong=str(error))
-    together = sum(learns_together(recipe, catalogue()) for recipe in recipes)
+    known = catalogue()
+    together = sum(learns_together(recipe, known) for recipe in recipes)
     return Plan(len(recipes), together)
 
 
@@ -103,8 +104,12 @@ def show_plan(sweep: Sweep, ahead: int) -> None:
         if not ahead:
             st.fragment(_foreseen, run_every=ASK_AGAIN_SECONDS)(sweep)
         return
+    if not forecast.told:
+        st.caption(words)
+        return
     seconds = forecast.seconds(min(runner().workers, plan.members))
-    st.caption(f"{words} About {duration(seconds)} on this machine, by a short trial.")
+    where = "here" if runner().settings.scheduler is None else "on the cluster"
+    st.caption(f"{words} About {duration(seconds)} {where}, by a short trial.")
 
 
 def _foreseen(sweep: Sweep) -> None:
@@ -125,8 +130,9 @@ def read_address() -> None:
         if name in query:
             field, _, values = query[name].partition(":")
             _set_axis(name, field, values.split(","))
-    if query.get("seeds", "").isdecimal():
-        st.session_state["sweep.seeds"] = min(max(int(query["seeds"]), 1), MOST_SEEDS)
+    seeds = whole(query.get("seeds", ""))
+    if seeds is not None:
+        st.session_state["sweep.seeds"] = min(max(seeds, 1), MOST_SEEDS)
 
 
 def is_filled() -> bool:

@@ -93,7 +93,7 @@ def _pareto(table: pd.DataFrame, costs: list[str]) -> None:
     )
 
 
-def all_members(table: pd.DataFrame, sides: Sequence[Side]) -> None:
+def all_members(table: pd.DataFrame, sides: Sequence[Side], key: str) -> None:
     """Every member as a line over all axes and numbers; those that are brushed, as a table."""
     done = table[table["verdict"].notna()]
     if len(done) < 2:
@@ -103,8 +103,8 @@ def all_members(table: pd.DataFrame, sides: Sequence[Side]) -> None:
     if only_best:
         count = max(1, round(BEST_SHARE * len(done)))
         done = done.astype({"distilled.mean": float}).nlargest(count, "distilled.mean")
-    brushed = parallel(done, sides)
-    rows = done[done["place"].isin(brushed)] if brushed else done
+    brushed = parallel(done, sides, key)
+    rows = done if brushed is None else done[done["place"].isin(brushed)]
     shown = _shown(rows, sides)
     tenths = st.column_config.NumberColumn(format="%.1f")
     st.dataframe(
@@ -114,7 +114,9 @@ def all_members(table: pd.DataFrame, sides: Sequence[Side]) -> None:
         column_config={name: tenths for name in shown if name.endswith(("%", "points"))},
         alt="The members, with their accuracies and verdicts.",
     )
-    st.caption(f"{len(rows)} of {len(done)} members" + (", brushed above." if brushed else "."))
+    st.caption(
+        f"{len(rows)} of {len(done)} members" + ("." if brushed is None else ", brushed above.")
+    )
 
 
 def _named(rows: pd.DataFrame, side: Side) -> pd.Series:

@@ -23,7 +23,7 @@ from kdcore.sweep_charts import (
 )
 from pages.parts.services import catalogue, plainly, runner, verbatim
 from pages.parts.sweep_reading import all_members, lines_and_front, reading
-from pages.parts.widgets import duration
+from pages.parts.widgets import duration, whole
 
 POLL_SECONDS = 0.4
 SLOW_POLL_SECONDS = 1.5
@@ -61,7 +61,7 @@ def _watched(sweep_id: str, under_way: bool) -> None:
         _await_costs(run, table)
     lines_and_front(table, shown, x, y, _chosen())
     if not under_way:
-        all_members(table, sides)
+        all_members(table, sides, f"parallel.{run.id}")
 
 
 def _table(run: SweepRun) -> pd.DataFrame:
@@ -154,7 +154,9 @@ def _failures(run: SweepRun, table: pd.DataFrame) -> None:
     """Why members failed, each reason once."""
     failed = table[table["state"] == "failed"]
     for reason, count in failed["error"].value_counts().head(3).items():
-        st.warning(f"{count} of {run.total} failed: {reason}", icon=":material/error:")
+        st.warning(
+            f"{count} of {run.total} failed: {verbatim(str(reason))}", icon=":material/error:"
+        )
     for state, icon in (("cancelled", "block"), ("interrupted", "power_off")):
         count = run.counts.get(state, 0)
         if count and not run.left:
@@ -166,14 +168,14 @@ def _failures(run: SweepRun, table: pd.DataFrame) -> None:
 
 def _await_costs(run: SweepRun, table: pd.DataFrame) -> None:
     """Look again, for a while, for sizes and latencies: they are measured once all is quiet."""
-    if run.costs or table["student"].nunique() < 2:
+    if run.costs or table["student.key"].nunique() < 2:
         return
     asked = f"sweep.costs.{run.id}"
 
     def look() -> None:
         st.session_state[asked] = st.session_state.get(asked, 0) + 1
-        if runner().sweeps.get(run.id).costs:
-            st.rerun()
+        if runner().sweeps.get(run.id).costs or st.session_state[asked] == MOST_ASKS:
+            st.rerun()  # the timer stops with the page that set it
 
     more = st.session_state.get(asked, 0) < MOST_ASKS
     st.fragment(look, run_every=SLOW_POLL_SECONDS if more else None)()
@@ -217,8 +219,7 @@ def _map(sweep: Sweep, table: pd.DataFrame, x: Side, y: Side | None) -> None:
 
 
 def _chosen() -> int | None:
-    text = st.query_params.get("cell", "")
-    return int(text) if text.isdecimal() else None
+    return whole(st.query_params.get("cell", ""))
 
 
 def _remember_cell() -> None:
@@ -235,8 +236,8 @@ def _remember_cell() -> None:
 def _member(sweep: Sweep, row: Mapping[Hashable, Any], sides: Sequence[Side]) -> None:
     """What one cell is, and what can be done with it."""
     with st.container(border=True):
-        st.markdown(f"**{setting_words(row, sides)}**")
-        st.markdown(f"{member_words(row)}.")
+        st.markdown(f"**{verbatim(setting_words(row, sides))}**")
+        st.markdown(f"{verbatim(member_words(row))}.")
         with st.container(horizontal=True):
             if st.button("Open", icon=":material/open_in_new:", key="sweep.open"):
                 st.switch_page("pages/distill.py", query_params={"run": row["run_id"]})

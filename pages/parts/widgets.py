@@ -116,6 +116,11 @@ def ago(moment: float) -> str:
     return "just now"
 
 
+def whole(text: str) -> int | None:
+    """The count that an address spells, or None where it spells none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 7 else None
+
+
 def duration(seconds: float) -> str:
     """A time to wait, no more exact than it is known."""
     if seconds < 90:

@@ -34,7 +34,7 @@ def done(searches, settings, quick):
         recipe = quick.model_copy(update={"seeds": (0, 1)})
         one = Search(**{"recipe": recipe, "space": SPACE, "trials": 4, **changes})
         submitted = searches.submit(one, "mine")
-        while execute_search(submitted.id, settings):
+        while execute_search(submitted.id, searches.get(submitted.id).handed, settings) is not None:
             pass
         return searches.get(submitted.id)
 

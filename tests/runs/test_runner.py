@@ -311,9 +311,13 @@ def test_a_page_waits_but_a_moment_for_sizes(run_it, quick, monkeypatch):
 def test_of_two_who_look_for_lost_runs_at_once_one_does(run_it, monkeypatch):
     looks = []
     with run_it._reconciling, monkeypatch.context() as patched:
-        patched.setattr(run_it.store, "unfinished", lambda: looks.append(1) or [])
+        patched.setattr(run_it.store, "silent", lambda since: looks.append(1) or [])
         run_it.reconcile()
-    assert looks == []
+        assert looks == []
+        run_it._reconciling.release()
+        run_it.reconcile()
+        assert looks == [1]
+        run_it._reconciling.acquire()
 
 
 def test_a_scheduler_that_does_not_answer_is_a_sentence(home, monkeypatch, quick):
@@ -497,7 +501,7 @@ def tried_out(run_it, hunt, monkeypatch):
     monkeypatch.setattr(run_it, "_hand_over", lambda client, run: run)
     short = hunt.model_copy(update={"trials": 3})
     search = run_it.searches.submit(short, "mine", "elsewhere tcp://127.0.0.1:1")
-    while worker.execute_search(search.id, run_it.settings):
+    while worker.execute_search(search.id, run_it.searches.get(search.id).handed, run_it.settings):
         pass
     yield search
     for run in run_it.store.unfinished():

@@ -28,11 +28,16 @@ def work(searches, settings):
     """Work on a search turn by turn, as the workers of a cluster would; returns it as it stands."""
 
     def do(search_id):
-        while worker.execute_search(search_id, settings):
+        while in_turn(searches, search_id, settings):
             pass
         return searches.get(search_id)
 
     return do
+
+
+def in_turn(searches, search_id, settings):
+    """Work on a search for one turn; whether there are more."""
+    return worker.execute_search(search_id, searches.get(search_id).handed, settings) is not None
 
 
 def settings_of(searches, search_id):
@@ -128,7 +133,7 @@ def test_seconds_that_were_used_stay_used(searches, small, work, monkeypatch):
     monkeypatch.setattr(worker, "TURN_SECONDS", 0.0)
     search = searches.submit(small, "mine")
     worker_turns = []
-    while worker.execute_search(search.id, searches._settings):
+    while in_turn(searches, search.id, searches._settings):
         worker_turns.append(searches.get(search.id).seconds)
     assert worker_turns == sorted(worker_turns)
     assert len(worker_turns) >= 5
@@ -241,3 +246,33 @@ def test_a_database_from_before_searches_is_brought_over(settings, small, revisi
 def test_what_is_no_extension_is_said(small):
     with pytest.raises(RecipeError, match="nothing to extend"):
         small.extended()
+
+
+def test_a_turn_that_was_handed_over_before_a_stop_claims_nothing(searches, small, settings):
+    search = searches.submit(small, "mine")
+    searches.request_stop(search.id)
+    again = searches.resume(search.id)
+    assert worker.execute_search(search.id, search.handed, settings) is None
+    assert searches.tried(search.id) == []
+    assert searches.get(search.id).state == "queued"
+    searches.fail(search.id, "its worker is gone", search.handed)
+    assert searches.get(search.id).state == "queued"
+    assert searches.claim(search.id, again.handed) is not None
+
+
+def test_a_search_that_waits_for_its_next_turn_stops_at_once(
+    searches, small, settings, monkeypatch
+):
+    monkeypatch.setattr(worker, "TURN_SECONDS", 0.0)
+    search = searches.submit(small, "mine")
+    assert in_turn(searches, search.id, settings)
+    assert searches.request_stop(search.id).state == "cancelled"
+
+
+def test_the_test_figure_of_one_setting_is_taken_and_of_no_other(searches, small, store, quick):
+    search = searches.submit(small, "mine")
+    run = store.submit(quick, "its test figure")
+    searches.took_test(search.id, 2, run.id)
+    assert searches.took_test(search.id, 2, run.id).tested == 2
+    with pytest.raises(RunError, match="of another setting was taken"):
+        searches.took_test(search.id, 3, run.id)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kdcore.errors import RecipeError, RunError
+from kdcore.errors import DataError, RecipeError, RunError
 from kdcore.outcome import NUMBERS, Cost
 from kdcore.recipe import Recipe
 from kdcore.result import Progress
@@ -188,7 +188,7 @@ def test_a_member_that_is_started_again_by_itself_is_looked_for_under_its_own_ke
 def test_members_make_a_table_of_what_they_set_gave_and_cost(sweeps, store, queued):
     submitted, (_, second) = queued
     finished(store, second)
-    kind = sweeps.members(submitted.id)[5].summary["student"]
+    kind = sweeps.members(submitted.id)[5].summary["student.key"]
     sweeps.keep_costs(submitted.id, {kind: Cost(6492, 0.017)})
     table = member_table(sweeps.get(submitted.id), sweeps.members(submitted.id))
     assert list(table["temperature"]) == [1, 1, 4, 4, 9, 9]
@@ -209,9 +209,9 @@ def test_a_table_has_all_its_columns_before_anything_is_measured(sweeps, queued)
 
 def test_a_part_is_done_member_by_member(sweeps, settings, queued, grid):
     submitted, (first, second) = queued
-    worker.execute_part(first.run_ids, settings)
+    worker.execute_part(first.run_ids, first.task, settings)
     assert sweeps.get(submitted.id).counts == {"done": 4, "queued": 2}
-    worker.execute_part(second.run_ids, settings)
+    worker.execute_part(second.run_ids, second.task, settings)
     rows = sweeps.members(submitted.id)
     assert [row.state for row in rows] == ["done"] * 6
     assert len({row.summary["control.mean"] for row in rows}) == 1
@@ -224,7 +224,7 @@ def test_a_part_that_is_taken_up_again_does_only_what_is_left(store, settings, q
     finished(store, type(first)(first.task, (done,)))
     before = store.get(done)
     store.claim(under_way)  # by a worker that was killed
-    worker.execute_part(first.run_ids, settings)
+    worker.execute_part(first.run_ids, first.task, settings)
     assert store.get(done) == before
     assert store.get(under_way).state == "done"
     assert [store.get(run_id).attempt for run_id in first.run_ids] == [1, 2, 1, 1]
@@ -233,7 +233,7 @@ def test_a_part_that_is_taken_up_again_does_only_what_is_left(store, settings, q
 def test_a_member_that_fails_says_why_and_ends_no_other(sweeps, settings, quick):
     sweep = Sweep(recipe=quick, axes=[{"field": "method.name", "values": ["kd", "attention"]}])
     submitted, (part,) = sweeps.submit(sweep, "mine", [range(2)])
-    worker.execute_part(part.run_ids, settings)
+    worker.execute_part(part.run_ids, part.task, settings)
     fine, wrong = sweeps.members(submitted.id)
     assert (fine.state, wrong.state) == ("done", "failed")
     assert "attention" in wrong.error
@@ -246,7 +246,7 @@ def test_an_unexpected_error_fails_the_part_in_a_sentence(sweeps, settings, queu
 
     monkeypatch.setattr("kdcore.group.run_sweep", broken)
     submitted, (first, _) = queued
-    worker.execute_part(first.run_ids, settings)
+    worker.execute_part(first.run_ids, first.task, settings)
     rows = sweeps.members(submitted.id, limit=4)
     assert {row.state for row in rows} == {"failed"}
     assert "ZeroDivisionError: of all things" in rows[0].error
@@ -265,14 +265,16 @@ def test_members_that_are_stopped_end_and_the_others_go_on(
         return record_all(happened)
 
     monkeypatch.setattr(type(store), "record_all", stop_one)
-    worker.execute_part(first.run_ids, settings)
+    worker.execute_part(first.run_ids, first.task, settings)
     states = [row.state for row in sweeps.members(submitted.id, limit=4)]
     assert states == ["done", "cancelled", "cancelled", "done"]
 
 
 def test_what_the_students_cost_is_measured_and_kept(sweeps, settings, queued):
-    submitted, _ = queued
-    assert submitted.costs == {}
+    submitted, (first, _) = queued
+    worker.measure_costs(submitted.id, settings)
+    assert sweeps.get(submitted.id).costs == {}  # none is done
+    worker.execute_part(first.run_ids, first.task, settings)
     worker.measure_costs(submitted.id, settings)
     (cost,) = sweeps.get(submitted.id).costs.values()
     assert cost.onnx_bytes > 0
@@ -289,4 +291,41 @@ def test_how_long_a_sweep_takes_is_told_unless_the_worker_is_at_work(settings, g
 def test_nothing_is_foretold_of_data_that_is_not_there_yet(settings, quick):
     wanted = Recipe(**{**quick.model_dump(), "task": "cifar10"})
     axes = [{"field": "temperature", "values": [1, 4]}]
-    assert worker.forecast(Sweep(recipe=wanted, axes=axes), settings) is None
+    assert not worker.forecast(Sweep(recipe=wanted, axes=axes), settings).told
+
+
+def test_a_part_that_was_handed_over_anew_is_left_to_whom_it_was_handed_last(
+    sweeps, store, settings, queued
+):
+    submitted, (first, _) = queued
+    sweeps.request_stop(submitted.id)
+    _, (again,) = sweeps.restart(submitted.id)
+    worker.execute_part(first.run_ids, first.task, settings)
+    assert sweeps.get(submitted.id).counts == {"queued": 6}
+    store.fail(first.run_ids[0], "its worker is gone", first.task)
+    assert sweeps.get(submitted.id).counts == {"queued": 6}
+    worker.execute_part(again.run_ids, again.task, settings)
+    assert sweeps.get(submitted.id).counts == {"done": 6}
+
+
+def test_what_a_member_gave_before_is_gone_once_it_starts_again(sweeps, store, queued):
+    submitted, (first, _) = queued
+    member = store.claim(first.run_ids[0])
+    store.record(member, result=result())
+    store.finish(member, "failed", "no disk")
+    sweeps.restart(submitted.id)
+    assert sweeps.members(submitted.id)[0].summary is None
+
+
+def test_data_that_cannot_be_had_fail_their_members_alone(sweeps, settings, quick, monkeypatch):
+    def fetched(recipe):
+        if recipe.temperature == 1:
+            raise DataError("no internet")
+        yield from ()
+
+    monkeypatch.setattr("kdcore.experiment.fetched", fetched)
+    sweep = Sweep(recipe=quick, axes=[{"field": "temperature", "values": [1, 4]}])
+    submitted, (part,) = sweeps.submit(sweep, "mine", [range(2)])
+    worker.execute_part(part.run_ids, part.task, settings)
+    rows = sweeps.members(submitted.id)
+    assert [(row.state, row.error) for row in rows] == [("failed", "no internet"), ("done", None)]

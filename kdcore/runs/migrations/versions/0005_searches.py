@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("standing", sa.Text),
         sa.Column("error", sa.Text),
         sa.Column("cluster", sa.String(200)),
+        sa.Column("handed", sa.Integer, nullable=False),
         sa.Column("tested", sa.Integer),
         sa.Column("test_run", sa.String(16)),
     )
