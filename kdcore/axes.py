@@ -53,9 +53,9 @@ class Dimension:
             return str(value)
         return f"{value:,}" if self.whole else f"{value:g}"
 
-    def read(self, text: str) -> tuple[Value, ...]:
-        """Values as they were typed, "1, 2.5, 4". Raises RecipeError, a sentence, on any other."""
-        found = [self._value(part.strip()) for part in text.split(",") if part.strip()]
+    def read(self, typed: Sequence[str]) -> tuple[Value, ...]:
+        """Values as they were typed, one by one. Raises RecipeError, a sentence, on any other."""
+        found = [self._value(text.strip()) for text in typed if text.strip()]
         if not found:
             raise RecipeError(f"{self.title}: no values; type some, such as {self._example()}")
         twice = next((value for value in found if found.count(value) > 1), None)

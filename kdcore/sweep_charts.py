@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kdcore.axes import Dimension
 from kdcore.charts import LOOKS, framed, with_band
 from kdcore.outcome import plain
-from kdcore.result import STUDENTS
+from kdcore.result import STUDENTS, ArmName
 from kdcore.statistics import signed
 from kdcore.sweep import Axis
 
@@ -59,6 +59,11 @@ class Side:
     def numeric(self) -> bool:
         """Whether its values have their place on a line of numbers."""
         return all(isinstance(value, int | float) for value in self.values)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether something lies between its values, as between 500 labels and all."""
+        return any(isinstance(value, int | float) for value in self.values)
 
 
 def side(axis: Axis, known: Sequence[Dimension]) -> Side:
@@ -137,7 +142,7 @@ def sweep_map(
         "distilled": "How accurate is the distilled student?",
         "control": "How accurate is the student on labels alone?",
     }[measure]
-    height = 160 + min(46 * (rows + 1), 640)
+    height = 124 + min(46 * (rows + (len(apart) > 0)), 640)
     framed(figure, question, height=height)
     return figure.update_layout(
         **{"coloraxis": _colours(cells["value"].dropna(), measure), "barmode": "overlay"},
@@ -306,18 +311,17 @@ def lines(table: pd.DataFrame, along: Side) -> go.Figure:
             hovertemplate="%{y:.1f} %",
         )
     for arm in STUDENTS:
-        with_band(
-            figure,
-            pd.DataFrame(
-                {
-                    "step": measured["step"],
-                    "mean": pd.to_numeric(measured[f"{arm}.mean"]),
-                    "sd": pd.to_numeric(measured[f"{arm}.sd"]).fillna(0.0),
-                }
-            ),
-            arm,
-            markers=True,
+        line = pd.DataFrame(
+            {
+                "step": measured["step"],
+                "mean": pd.to_numeric(measured[f"{arm}.mean"]),
+                "sd": pd.to_numeric(measured[f"{arm}.sd"]).fillna(0.0),
+            }
         )
+        if along.ordered:
+            with_band(figure, line, arm, markers=True)
+        else:
+            _add_points(figure, line, arm)
     figure.update_yaxes(title="test accuracy", ticksuffix=" %")
     logarithmic = numeric and along.log and min(along.values) > 0
     figure.update_xaxes(
@@ -328,6 +332,20 @@ def lines(table: pd.DataFrame, along: Side) -> go.Figure:
     )
     figure.update_layout(hovermode="x unified")
     return framed(figure, f"How does it change with {_lower(along.title)}?", height=360)
+
+
+def _add_points(figure: go.Figure, line: pd.DataFrame, arm: ArmName) -> None:
+    """A mean in percent with its deviation, for names between which nothing lies."""
+    look = LOOKS[arm]
+    figure.add_scatter(
+        x=line["step"],
+        y=100 * line["mean"],
+        error_y={"array": 100 * line["sd"], "thickness": 1.5, "width": 6},
+        mode="markers",
+        name=look.short,
+        marker={"color": look.colour, "symbol": look.marker, "size": 11},
+        hovertemplate="%{y:.1f} %",
+    )
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pages.parts.sweep_form import (
     show_plan,
     sweep_form,
 )
-from pages.parts.sweep_view import show_sweep
+from pages.parts.sweep_view import SHOWN, show_sweep
 from pages.parts.widgets import ago
 
 RECENT = 5
@@ -65,7 +65,14 @@ def welcome() -> None:
         "it hurts, and where the seeds cannot tell.\n\n"
         "Small dense students learn side by side, so that twenty-five settings take seconds."
     )
+    earlier()
+
+
+def earlier(but: str | None = None) -> None:
+    """The newest maps, to be opened."""
     for run in runner().sweeps.find(limit=RECENT):
+        if run.id == but:
+            continue
         st.page_link(
             "pages/sweep.py",
             label=f"{verbatim(run.name)} ({run.counts.get('done', 0)} of {run.total}, "
@@ -78,6 +85,9 @@ def welcome() -> None:
 @plainly
 def prepare() -> None:
     """Fill the form of a new visitor with what the address names."""
+    shown = st.session_state.get(SHOWN)
+    if shown is not None and not st.query_params:
+        st.query_params.from_dict({"sweep": shown})  # whoever comes back finds what they left
     if is_filled():
         return
     sweep_id = st.query_params.get("sweep")
@@ -100,6 +110,8 @@ def outcome() -> None:
     if st.session_state.pop(JUST_LAUNCHED, None) == sweep_id:
         bring_into_view(key=f"view.{sweep_id}")
     show_sweep(sweep_id)
+    with st.expander("Earlier maps", icon=":material/history:"):
+        earlier(but=sweep_id)
 
 
 prepare()

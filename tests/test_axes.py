@@ -69,26 +69,27 @@ def test_labels_are_counted_up_to_what_the_task_has(catalogue):
 
 def test_typed_values_are_numbers_of_the_dimensions_kind(catalogue):
     found = fields(Recipe(), catalogue)
-    assert found["temperature"].read("1, 2.5,4") == (1, 2.5, 4)
-    assert found["transfer.labelled"].read("30, all") == (30, "all")
-    assert found["method.name"].read("kd,dkd") == ("kd", "dkd")
+    assert found["temperature"].read(["1", " 2.5", "4"]) == (1, 2.5, 4)
+    assert found["transfer.labelled"].read(["30", "all"]) == (30, "all")
+    assert found["method.name"].read(["kd", "dkd"]) == ("kd", "dkd")
 
 
 @pytest.mark.parametrize(
     ("field", "text", "sentence"),
     [
-        ("temperature", " ,", "Temperature T: no values; type some, such as 1, 2, 4"),
-        ("temperature", "2, warm", "Temperature T: 'warm' is no number; type some"),
-        ("temperature", "0, 2", "Temperature T: 0 is out of range; give numbers from 0.01 to 1000"),
-        ("temperature", "2, nan", "nan is out of range"),
-        ("temperature", "2, 2.0", "Temperature T: 2 is there twice; give each once"),
+        ("temperature", " ; ", "Temperature T: no values; type some, such as 1, 2, 4"),
+        ("temperature", "2; warm", "Temperature T: 'warm' is no number; type some"),
+        ("temperature", "0; 2", "Temperature T: 0 is out of range; give numbers from 0.01 to 1000"),
+        ("temperature", "2; nan", "nan is out of range"),
+        ("temperature", "2; 2.0", "Temperature T: 2 is there twice; give each once"),
+        ("temperature", "1,5", "Temperature T: '1,5' is no number"),
         ("training.steps", "1.5", "Steps: '1.5' is no whole number"),
-        ("method.name", "kd, fitnets", "Method: 'fitnets' is none of kd, "),
+        ("method.name", "kd; fitnets", "Method: 'fitnets' is none of kd, "),
     ],
 )
 def test_what_cannot_be_meant_is_refused_in_a_sentence(field, text, sentence, catalogue):
     with pytest.raises(RecipeError) as refused:
-        fields(Recipe(), catalogue)[field].read(text)
+        fields(Recipe(), catalogue)[field].read(text.split("; "))
     assert sentence in str(refused.value)
 
 

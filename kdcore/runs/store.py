@@ -59,7 +59,8 @@ INTERRUPTED = "the engine stopped while this run was under way; nothing is wrong
 @dataclass(frozen=True)
 class Run:
     """A snapshot of one run. Times are seconds since the epoch; `cluster` is the one it was handed
-    to, None before; `sweep_id` is of the sweep that it is a member of, if it is one.
+    to, None before; `sweep_id` and `place` say of which sweep it is which
+    member, if it is one.
     """
 
     id: str
@@ -79,6 +80,7 @@ class Run:
     error: str | None
     cluster: str | None
     sweep_id: str | None = None
+    place: int | None = None
 
     @property
     def ended(self) -> bool:
@@ -468,7 +470,7 @@ def _read(row: Row[Any]) -> Run:
             name: values[name]
             for name in (
                 *("id", "name", "note", "state", "attempt", "stop_requested", "created"),
-                *("started", "finished", "heartbeat", "error", "cluster", "sweep_id"),
+                *("started", "finished", "heartbeat", "error", "cluster", "sweep_id", "place"),
             )
         },
         recipe=Recipe.from_json(values["recipe"]),

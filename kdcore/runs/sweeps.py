@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from kdcore.errors import KdError, RunError
 from kdcore.outcome import NUMBERS, Cost, plain
 from kdcore.recipe import Recipe
+from kdcore.result import Phase
 from kdcore.runs.schema import artifacts, events, runs, sweeps
 from kdcore.runs.store import LISTED, RESTARTABLE, UNFINISHED, State, Store
 from kdcore.sweep import Sweep
@@ -80,10 +81,14 @@ class MemberRow:
 
 @dataclass(frozen=True)
 class Headway:
-    """How much of a sweep is done, in [0, 1], and the seconds left; None while nobody can tell."""
+    """How much of a sweep is done, in [0, 1], and the seconds left; None while nobody can tell.
+
+    phase: what its members under way are at; None while none is.
+    """
 
     share: float
     seconds_left: float | None
+    phase: Phase | None = None
 
 
 @dataclass(frozen=True)
@@ -245,15 +250,22 @@ class Sweeps:
         current = [member for member in members if member.created == latest]
         begun = [member.started for member in current if member.started is not None]
         share, pace = _done(members), _done(current)
+        phase = _phase(members)
         if not begun or pace < FEWEST_TOLD:
-            return Headway(share, None)
-        return Headway(share, (time.time() - min(begun)) * (1 / pace - 1))
+            return Headway(share, None, phase)
+        return Headway(share, (time.time() - min(begun)) * (1 / pace - 1), phase)
 
 
 def _done(members: Sequence[Any]) -> float:
     """The share of the work on some members that is done, in [0, 1]."""
-    done = [_learned(m.progress) if m.state in UNFINISHED else 1.0 for m in members]
+    going = (*UNFINISHED, "interrupted")
+    done = [_learned(m.progress) if m.state in going else 1.0 for m in members]
     return sum(done) / len(done)
+
+
+def _phase(members: Sequence[Any]) -> Phase | None:
+    told = [json.loads(m.progress) for m in members if m.state == "running" and m.progress]
+    return told[-1]["phase"] if told else None
 
 
 def _learned(progress: str | None) -> float:

@@ -56,7 +56,7 @@ function scale(axis, x) {
   const value = (y) => low + ((HEIGHT - BOTTOM - y) / span) * (high - low);
   const ticks = axis.ticks
     ? axis.ticks.map((name, i) => [y(i), name])
-    : [low, (low + high) / 2, high].map((value) => [y(value), value.toFixed(1)]);
+    : [low, (low + high) / 2, high].map((value) => [y(value), value.toFixed(1).replace("-", "−")]);
   return { axis, x, y, value, ticks };
 }
 

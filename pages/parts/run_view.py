@@ -113,7 +113,7 @@ def _header(run: Run) -> None:
             "pages/sweep.py",
             label="One setting of a map. Press Distill for its curves, sizes and answers.",
             icon=":material/grid_on:",
-            query_params={"sweep": run.sweep_id},
+            query_params={"sweep": run.sweep_id, "cell": str(run.place)},
         )
     missing = gone(run.recipe) if run.ended else None
     if missing is not None:

@@ -5,6 +5,7 @@ Each widget keeps its value in the session under `search.<name>`.
 
 from __future__ import annotations
 
+from math import floor, log10
 from typing import Any
 
 import streamlit as st
@@ -109,7 +110,7 @@ def _range(of: Dimension) -> dict[str, Any]:
                     {"low": "from", "high": "to"}[name],
                     min_value=number(of.low),
                     max_value=number(of.high),
-                    step=1 if of.whole else 0.1,
+                    step=1 if of.whole else _step(st.session_state[key]),
                     format=None if of.whole else "%g",
                     key=key,
                     width=130,
@@ -119,6 +120,11 @@ def _range(of: Dimension) -> dict[str, Any]:
     low, high = values
     log = of.log and low > 0
     return {"field": of.field, "low": low, "high": high, "whole": of.whole, "log": log}
+
+
+def _step(value: float) -> float:
+    """One in the first digit that counts: 0.0001 for 0.0003."""
+    return 10.0 ** floor(log10(value)) if value > 0 else 0.1
 
 
 def _choices(of: Dimension) -> list[Any]:

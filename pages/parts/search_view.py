@@ -406,6 +406,7 @@ def _charts(run: SearchRun, known: Mapping[str, Dimension]) -> None:
         if other is not None:
             with places[1]:
                 draw(f"contour {one} {other}")
+                st.caption("Points are measured; the colours between them are filled in.")
 
 
 def _places(count: int) -> list[Any]:

@@ -92,7 +92,7 @@ def show_plan(sweep: Sweep, ahead: int) -> None:
     """
     plan, seeds = _planned(sweep.to_json()), len(sweep.recipe.seeds)
     beside = {0: "each alone", plan.members: "all side by side"}.get(
-        plan.together, f"{plan.together / plan.members:.0%} of them side by side"
+        plan.together, f"{plan.together:,} of them side by side"
     )
     words = (
         f"{_count(plan.members, 'setting')} × {_count(seeds, 'seed')}, with and without the "
@@ -204,7 +204,7 @@ def _values(name: str, dimension: Dimension) -> tuple[object, ...]:
         label_visibility="collapsed",
         persist_state="session",
     )
-    return _in_order(dimension.read(",".join(chosen)), dimension)
+    return _in_order(dimension.read(chosen), dimension)
 
 
 def _in_order(values: Sequence[object], dimension: Dimension) -> tuple[object, ...]:

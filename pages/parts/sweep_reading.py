@@ -29,10 +29,14 @@ def reading(table: pd.DataFrame) -> None:
     if done["pairs"].iloc[0] >= FEWEST_SEEDS_FOR_A_VERDICT and len(done) > 1:
         lucky = (1 - CONFIDENCE) * len(done)
         words += (
-            f" If nothing made a difference, luck alone would make about {lucky:.2g} of them look "
-            "clear; and the best of many looks better than it is."
+            f" If nothing made a difference, luck alone would make {_lucky(lucky)} look clear; and "
+            "the best of many, picked on the test split, looks better than it is."
         )
     st.caption(words)
+
+
+def _lucky(count: float) -> str:
+    return "hardly one of them" if count < 0.5 else f"about {round(count)} of them"
 
 
 def lines_and_front(
@@ -99,7 +103,7 @@ def all_members(table: pd.DataFrame, sides: Sequence[Side], key: str) -> None:
     if len(done) < 2:
         return
     st.subheader("Which settings do well?", anchor=False)
-    only_best = st.toggle("Best 20\u00a0% only", key="best", bind="query-params")
+    only_best = st.toggle("Best 20\u00a0% by accuracy only", key="best", bind="query-params")
     if only_best:
         count = max(1, round(BEST_SHARE * len(done)))
         done = done.astype({"distilled.mean": float}).nlargest(count, "distilled.mean")
@@ -114,9 +118,8 @@ def all_members(table: pd.DataFrame, sides: Sequence[Side], key: str) -> None:
         column_config={name: tenths for name in shown if name.endswith(("%", "points"))},
         alt="The members, with their accuracies and verdicts.",
     )
-    st.caption(
-        f"{len(rows)} of {len(done)} members" + ("." if brushed is None else ", brushed above.")
-    )
+    how = "" if brushed is None else ", brushed above"
+    st.caption(f"{len(rows)} of {len(done)} settings{how}.")
 
 
 def _named(rows: pd.DataFrame, side: Side) -> pd.Series:

@@ -21,9 +21,13 @@ from kdcore.sweep_charts import (
     sweep_map,
     with_words,
 )
+from pages.parts.run_view import PHASES
 from pages.parts.services import catalogue, plainly, runner, verbatim
 from pages.parts.sweep_reading import all_members, lines_and_front, reading
 from pages.parts.widgets import duration, whole
+
+SHOWN = "sweep.shown"
+"""Session key of the sweep that was looked at last, for whoever comes back from elsewhere."""
 
 POLL_SECONDS = 0.4
 SLOW_POLL_SECONDS = 1.5
@@ -37,6 +41,7 @@ MOST_ASKS = 40
 def show_sweep(sweep_id: str) -> None:
     """Show a sweep; while it is under way, look again."""
     sweep = runner().sweeps.get(sweep_id)
+    st.session_state[SHOWN] = sweep_id
     under_way = sweep.left > 0
     every = (POLL_SECONDS if sweep.total < MANY else SLOW_POLL_SECONDS) if under_way else None
     st.fragment(_watched, run_every=every)(sweep_id, under_way)
@@ -144,9 +149,13 @@ def _progress(run: SweepRun) -> None:
     if not run.left:
         return
     headway = runner().sweeps.headway(run.id)
-    text = f"{run.total - run.left:,} of {run.total:,} members done"
+    text = f"{run.counts.get('done', 0):,} of {run.total:,} settings done"
     if headway.seconds_left is not None:
         text += f", about {duration(headway.seconds_left)} left"
+    elif headway.phase is None:
+        text += ", waiting for a worker"
+    elif headway.phase != "students":
+        text += f", {PHASES[headway.phase][0].lower()}{PHASES[headway.phase][1:]}"
     st.progress(headway.share, text=f"{text}. You may close this tab; the sweep goes on.")
 
 
@@ -161,7 +170,7 @@ def _failures(run: SweepRun, table: pd.DataFrame) -> None:
         count = run.counts.get(state, 0)
         if count and not run.left:
             st.info(
-                f"{count} of {run.total} members were {state}; press *Go on* to run them.",
+                f"{count} of {run.total} settings were {state}; press *Go on* to run them.",
                 icon=f":material/{icon}:",
             )
 
@@ -212,7 +221,9 @@ def _map(sweep: Sweep, table: pd.DataFrame, x: Side, y: Side | None) -> None:
     )
     hatched = table["verdict"].isin(["no clear difference", "too few seeds"]).any()
     words = "Hatched: no clear difference. " if hatched and measure != "control" else ""
-    st.caption(f"{words}Every cell is measured, none is filled in between. Click one to open it.")
+    whole_map = table["verdict"].notna().all()
+    words += "Every cell is measured" if whole_map else "Cells with a number are measured"
+    st.caption(f"{words}, none is filled in between. Click one to see what it says.")
     rows = table[table["place"] == _chosen()].to_dict("records")
     if rows:
         _member(sweep, rows[0], [each for each in (x, y) if each is not None])

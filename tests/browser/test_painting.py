@@ -15,7 +15,7 @@ def page(stay):
     tab = stay(SMALL)
     expect(tab.get_by_text("6 settings × 3 seeds")).to_be_visible()
     tab.locator(".st-key-paint button").click()
-    expect(tab.get_by_text("6 of 6 members.")).to_be_visible(timeout=120_000)
+    expect(tab.get_by_text("6 of 6 settings.")).to_be_visible(timeout=120_000)
     expect(texts(tab)).to_have_count(7, timeout=60_000)
     return tab
 
@@ -64,7 +64,7 @@ def test_lines_that_are_brushed_fill_the_table(page):
     page.mouse.down()
     page.mouse.move(middle, box["y"] + 0.3 * box["height"], steps=4)
     page.mouse.up()
-    expect(page.get_by_text("2 of 6 members, brushed above.")).to_be_visible()
+    expect(page.get_by_text("2 of 6 settings, brushed above.")).to_be_visible()
 
 
 def test_the_link_shows_another_visitor_the_same_map(page, visit):
@@ -78,4 +78,4 @@ def test_a_member_opens_as_a_run_and_leads_back(page):
     expect(page.get_by_text("One setting of a map")).to_be_visible()
     expect(page.locator("[data-arm=distilled]")).to_be_visible()
     page.get_by_text("One setting of a map").click()
-    expect(page.get_by_text("6 of 6 members.")).to_be_visible()
+    expect(page.get_by_text("6 of 6 settings.")).to_be_visible()

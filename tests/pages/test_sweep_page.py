@@ -1,6 +1,7 @@
 """The page Sweep, and the sweeps on the page Runs."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def painted(sweeps, store, quick):
         run, (part,) = sweeps.submit(sweep, "a map", [range(len(sweep))])
         for run_id in part.run_ids[:done]:
             claimed = store.claim(run_id)
-            store.record(claimed, result=result())
+            store.record(claimed, result=replace(result(), recipe=claimed.recipe))
             store.finish(claimed, "done")
         return run.id
 
@@ -79,7 +80,7 @@ def test_the_time_it_takes_is_told_once_it_is_known(open_app, monkeypatch):
 def test_what_cannot_learn_side_by_side_is_said(open_app):
     app = open_app("pages/sweep.py")
     app.selectbox(key="sweep.y").set_value("method.name").run()
-    assert "25% of them side by side" in caption(app, "settings")  # kd of four methods
+    assert "5 of them side by side" in caption(app, "settings")  # kd of four methods
 
 
 def test_painting_queues_every_setting_and_names_the_sweep_in_the_address(open_app, sweeps):
@@ -179,10 +180,10 @@ def test_unclear_cells_are_hatched(open_app, painted):
 
 def test_a_map_under_way_says_how_far_it_is_and_can_be_cancelled(open_app, painted, sweeps):
     app = open_app("pages/sweep.py", sweep=painted(done=2))
-    assert any("2 of 6 members done" in each.proto.text for each in app.get("progress"))
+    assert any("2 of 6 settings done" in each.proto.text for each in app.get("progress"))
     next(each for each in app.button if each.label == "Cancel").click().run()
     assert sweeps.find()[0].counts == {"done": 2, "cancelled": 4}
-    assert any("4 of 6 members were cancelled" in each.value for each in app.info)
+    assert any("4 of 6 settings were cancelled" in each.value for each in app.info)
 
 
 def test_what_was_cancelled_goes_on_and_what_is_done_stays(open_app, painted, sweeps):
