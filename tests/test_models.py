@@ -185,7 +185,7 @@ def test_a_picture_too_small_is_refused_in_a_sentence():
 
 def test_a_catalogues_record_refuses_as_the_architecture_does():
     lenet = models.get("lenet5")
-    about = (lenet.name, lenet.title, lenet.kinds, lenet.smallest, lenet.about, (), True)
+    about = (lenet.name, lenet.title, lenet.kinds, lenet.smallest, lenet.about, (), True, False)
     task = TaskRecord("dots", "Dots", "image", "", ("a", "b"), (1, 4, 4), 10, 2, 2)
     assert ArchitectureRecord(*about).refuses(task) == lenet.refuses("image", (1, 4, 4))
 
