@@ -18,7 +18,10 @@ from kdcore.shelf import Shelf
 TRIAL_SECONDS = 0.8
 """Of training, timed, for the students; and as much for the teacher at most."""
 
-SAMPLED = 16
+WARM_SECONDS = 0.4
+"""Before that, nothing is timed."""
+
+SAMPLED = 32
 """Members that are tried side by side, as many as a worker takes at once."""
 
 
@@ -102,20 +105,21 @@ def _drawn_on(happenings: Iterator[object], phase: str) -> float:
     """Seconds until they are over, taken from how far they come in a moment; nan where there is an
     error, or nothing comes at all.
     """
-    began = time.perf_counter()
-    first: tuple[float, float] | None = None
+    began = now = time.perf_counter()
+    heard: list[tuple[float, float]] = []
     for happening in happenings:
         if isinstance(happening, KdError):
             return nan
         if not isinstance(happening, Progress) or happening.phase != phase:
             continue
         now = time.perf_counter()
-        if first is None:
-            first = (now, happening.done)
-        elif now - first[0] > TRIAL_SECONDS and happening.done > first[1]:
+        heard.append((now, happening.done))
+        # what the first steps cost once, as where a library is loaded, is no part of the pace
+        first = next((each for each in heard if each[0] - heard[0][0] >= WARM_SECONDS), heard[-1])
+        if now - first[0] > TRIAL_SECONDS and happening.done > first[1]:
             pace = (now - first[0]) / (happening.done - first[1])
             return first[0] - began + pace * (1 - first[1])
-    return time.perf_counter() - began if first is not None else nan
+    return time.perf_counter() - began if heard else nan
 
 
 def _untaught(recipe: Recipe) -> Recipe:

@@ -50,7 +50,7 @@ SWEEP_SECONDS = 24 * 3600.0
 FORECASTS = 256
 """That are remembered."""
 
-SIDE_BY_SIDE = 16
+SIDE_BY_SIDE = 32
 """Members of a sweep in one part, at most."""
 
 _HERE = f"{platform.node()} "

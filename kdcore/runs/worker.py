@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.2
 """Between two writes of progress: soon enough to look live, seldom enough to cost nothing."""
 
+PART_FLUSH_SECONDS = 0.5
+"""Of a part, where each of a dozen members is written."""
+
 HEARTBEAT_SECONDS = 2.0
 LAST_WORD_SECONDS = 30.0
 
@@ -198,7 +201,7 @@ class _Part:
         _last_word(self.store, run, state, sentence)
 
     def _flush(self) -> None:
-        if time.monotonic() - self.flushed < FLUSH_SECONDS:
+        if time.monotonic() - self.flushed < PART_FLUSH_SECONDS:
             return
         told = [(run, self.progress.get(place), None) for place, run in self.left.items()]
         wanted = self.store.record_all(told)

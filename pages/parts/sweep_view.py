@@ -39,33 +39,45 @@ MOST_ASKS = 40
 
 
 def show_sweep(sweep_id: str) -> None:
-    """Show a sweep; while it is under way, look again."""
-    sweep = runner().sweeps.get(sweep_id)
+    """Show a sweep; while it is under way, look for more of it."""
+    run = runner().sweeps.get(sweep_id)
     st.session_state[SHOWN] = sweep_id
-    under_way = sweep.left > 0
-    every = (POLL_SECONDS if sweep.total < MANY else SLOW_POLL_SECONDS) if under_way else None
-    st.fragment(_watched, run_every=every)(sweep_id, under_way)
+    _header(run)
+    if run.left:
+        every = POLL_SECONDS if run.total < MANY else SLOW_POLL_SECONDS
+        st.fragment(_watch, run_every=every)(sweep_id, _ended(run))
+    st.fragment(_shown)(sweep_id)
+
+
+def _ended(run: SweepRun) -> tuple[int, float]:
+    """What is different once there is more to be drawn."""
+    return run.left, run.changed
 
 
 @plainly
-def _watched(sweep_id: str, under_way: bool) -> None:
+def _watch(sweep_id: str, seen: tuple[int, float]) -> None:
+    """Tell how far it is, and have the page drawn anew where members have ended: figures that stay
+    as they are would cost the very processor that the students learn on.
+    """
     run = runner().sweeps.get(sweep_id)
-    if (run.left > 0) != under_way:
-        st.rerun()  # the whole page once more: the timer stops or starts
-    if under_way:
-        runner().reconcile_soon()
-    table = _table(run)
-    sides = sides_of(run.sweep)
-    _header(run, table)
+    runner().reconcile_soon()
+    if _ended(run) != seen:
+        st.rerun()
     _progress(run)
+
+
+@plainly
+def _shown(sweep_id: str) -> None:
+    run = runner().sweeps.get(sweep_id)
+    table, sides = _table(run), sides_of(run.sweep)
     _failures(run, table)
     shown, x, y = _slice(table, sides)
     _map(run.sweep, shown, x, y)
     reading(shown)
-    if not under_way:
+    if not run.left:
         _await_costs(run, table)
     lines_and_front(table, shown, x, y, _chosen())
-    if not under_way:
+    if not run.left:
         all_members(table, sides, f"parallel.{run.id}")
 
 
@@ -96,7 +108,7 @@ def sides_of(sweep: Sweep) -> list[Side]:
     return [side(axis, known) for axis in sweep.axes]
 
 
-def _header(run: SweepRun, table: pd.DataFrame) -> None:
+def _header(run: SweepRun) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(verbatim(run.name), anchor=False)
         st.space("stretch")
@@ -129,7 +141,7 @@ def _header(run: SweepRun, table: pd.DataFrame) -> None:
         )
         st.download_button(
             "CSV",
-            data=lambda: table.drop(columns="words").to_csv(index=False),
+            data=lambda: _table(run).drop(columns="words").to_csv(index=False),
             file_name=f"{run.id}.csv",
             mime="text/csv",
             icon=":material/table:",
@@ -146,8 +158,6 @@ def _try(action: Any, sweep_id: str) -> None:
 
 
 def _progress(run: SweepRun) -> None:
-    if not run.left:
-        return
     headway = runner().sweeps.headway(run.id)
     text = f"{run.counts.get('done', 0):,} of {run.total:,} settings done"
     if headway.seconds_left is not None:

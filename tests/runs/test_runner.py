@@ -422,7 +422,7 @@ def test_after_the_cluster_died_a_sweep_goes_on_with_what_is_left(run_it, quick,
 
 @pytest.mark.parametrize(
     ("count", "workers", "expected"),
-    [(1, 4, [1]), (40, 1, [16, 16, 8]), (6, 4, [2, 2, 2]), (0, 1, [])],
+    [(1, 4, [1]), (72, 1, [32, 32, 8]), (6, 4, [2, 2, 2]), (0, 1, [])],
 )
 def test_parts_keep_all_workers_at_work_and_are_not_too_large(count, workers, expected):
     cut = runner.parts(count, workers)

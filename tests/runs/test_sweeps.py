@@ -256,7 +256,7 @@ def test_members_that_are_stopped_end_and_the_others_go_on(
     sweeps, store, settings, queued, monkeypatch
 ):
     submitted, (first, _) = queued
-    monkeypatch.setattr(worker, "FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr(worker, "PART_FLUSH_SECONDS", 0.0)
     record_all = store.record_all
     store.request_stop(first.run_ids[1])
 
