@@ -6,7 +6,6 @@ order, for the same steps at the same learning rate. What is left to differ is t
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import platform
@@ -15,14 +14,13 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
 import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from kdcore import tasks
+from kdcore import answers, tasks
 from kdcore.classroom import Classroom, Member, check_finite, packed, telling
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import timing
@@ -52,9 +50,6 @@ from kdcore.uploads.network import OnnxTeacher, latencies_apart
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
-
-PROBE = 500
-"""Test pictures kept with a run, to look at the three models' answers later."""
 
 LATENCY_BATCHES = (1, 32)
 
@@ -230,18 +225,28 @@ class Experiment:
     # what is kept and measured
 
     def _keep_logits(self, outputs: dict[ArmName, Pairs]) -> dict[str, str]:
-        """The three models' last test logits (seeds, N, C), the labels and the pictures."""
+        """The three models' last test logits, the labels and the samples: the first few for a
+        browser, and, of a larger test set, as many as the budget holds in files of their own.
+        """
         test = self.setting.data.test
-        arrays: dict[str, Any] = {
-            "labels": test.labels[:PROBE].numpy(),
-            "images": test.inputs[:PROBE].numpy(),
-            "class_names": np.array(self.setting.data.class_names),
-        }
-        for arm, pairs in outputs.items():
-            arrays[arm] = torch.stack([last[:PROBE] for last, _ in pairs]).numpy()
-        file = io.BytesIO()
-        np.savez_compressed(file, **arrays)
-        return {"logits": self.shelf.put(file.getvalue(), "npz")}
+        classes, models = len(self.setting.data.class_names), sum(map(len, outputs.values()))
+        each = test.inputs[0].numel() * test.inputs.element_size()
+        kept = answers.within_budget(len(test), models * classes, each)
+        found = answers.Answers(
+            class_names=self.setting.data.class_names,
+            labels=test.labels[:kept].numpy(),
+            inputs=test.inputs[:kept].numpy(),
+            logits={
+                arm: torch.stack([last[:kept] for last, _ in pairs]).numpy()
+                for arm, pairs in outputs.items()
+            },
+            tested=len(test),
+        )
+        roles = {"logits": self.shelf.put(answers.pack_probe(found), "npz")}
+        if kept > answers.PROBE:
+            roles["answers"] = self.shelf.put(answers.pack_logits(found), "npz")
+            roles["samples"] = self.shelf.put(answers.pack_samples(found), "npz")
+        return roles
 
     def _measured(self, result: Result) -> Generator[Progress, None, Result]:
         """Export the first seed's three models, and measure the very files."""

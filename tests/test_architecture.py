@@ -35,7 +35,7 @@ ROOMS = [
         "validation",
     },
     {"tasks", "models", "methods"},
-    {"train", "measure", "compress", "samples"},
+    {"answers", "train", "measure", "compress", "samples"},
     {"uploads"},
     {"setting", "catalogue"},
     {"axes"},
@@ -48,6 +48,8 @@ ROOMS = [
     {"runs"},
     {"charts"},
     {"sweep_charts", "search_charts"},
+    {"charts", "look_tables"},
+    {"sweep_charts", "look_charts"},
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
@@ -70,6 +72,9 @@ TORCH_FREE = [
         "kdcore.catalogue",
         "kdcore.forecast",
         "kdcore.samples",
+        "kdcore.answers",
+        "kdcore.look_tables",
+        "kdcore.look_charts",
         "kdcore.charts",
         "kdcore.sweep_charts",
         "kdcore.cli",

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 from filelock import FileLock
 
-from kdcore import classroom, experiment, methods
+from kdcore import answers, classroom, experiment, methods
 from kdcore.classroom import Classroom
 from kdcore.errors import DivergedError, RecipeError
 from kdcore.experiment import check, run, steps
@@ -533,6 +533,17 @@ def test_the_kept_logits_are_those_of_every_seed_with_their_pictures(everything,
     assert kept["images"].dtype == np.uint8
     assert np.array_equal(kept["images"], digits.test.inputs.numpy())
     assert np.array_equal(kept["labels"], digits.test.labels.numpy())
+
+
+def test_of_a_larger_test_set_the_answers_to_all_samples_are_kept(quick, shelf):
+    *_, final = steps(changed(quick, task="moons"), shelf)
+    files = answers.names(final.artifacts)
+    kept = answers.read(*map(shelf.get, files))
+    assert (len(files), len(kept), kept.tested) == (2, 800, 800)
+    for arm in ARMS:
+        right = (kept.logits[arm].argmax(-1) == kept.labels).mean(1)
+        assert tuple(right) == pytest.approx(final.arms[arm].accuracy)
+    assert len(answers.read(shelf.get(final.artifacts["logits"]))) == answers.PROBE
 
 
 @pytest.mark.parametrize("arm", ARMS)

@@ -96,6 +96,14 @@ class Silent(NamedTuple):
     cluster: str | None
 
 
+class Listed(NamedTuple):
+    """A run in a list to choose from; created: seconds since the epoch."""
+
+    id: str
+    name: str
+    created: float
+
+
 class Store:
     """Runs in a database that is brought up to date when it is opened.
 
@@ -348,6 +356,18 @@ class Store:
             query = query.where(runs.c.tags.contains(_tags_text(tag), autoescape=True))
         with self.begin() as connection:
             return _readable(connection.execute(query))
+
+    def done_with(self, role: str, limit: int = LISTED) -> list[Listed]:
+        """Done runs that kept a file in that role, newest first: no recipe or result is read."""
+        query = (
+            select(runs.c.id, runs.c.name, runs.c.created)
+            .join(artifacts, artifacts.c.run_id == runs.c.id)
+            .where(artifacts.c.role == role, runs.c.state == "done", runs.c.sweep_id.is_(None))
+            .order_by(runs.c.created.desc(), runs.c.id)
+            .limit(limit)
+        )
+        with self.begin() as connection:
+            return [Listed(*row) for row in connection.execute(query)]
 
     def unfinished(self) -> list[Run]:
         """Queued and running runs, oldest first: the order in which they are worked on."""

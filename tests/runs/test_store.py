@@ -96,6 +96,15 @@ def test_the_files_that_runs_need_are_known(store):
     assert store.artifacts() == {"a.npz", "b.onnx"}
 
 
+def test_the_done_runs_that_kept_a_file_are_listed_newest_first(store):
+    ended(store, "without", model="b.onnx")
+    first, second = (ended(store, name, logits="a.npz") for name in ("first", "second"))
+    store.submit(RECIPE, "waiting")
+    listed = store.done_with("logits")
+    assert listed == [(run.id, run.name, run.created) for run in (second, first)]
+    assert store.done_with("logits", limit=1) == listed[:1]
+
+
 @pytest.mark.parametrize("text", ["100 %", "a_b", "Größe", "it's"])
 def test_a_text_is_found_as_typed_and_nothing_else(store, text):
     store.submit(RECIPE, f"my {text} run")
