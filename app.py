@@ -18,6 +18,8 @@ page = st.navigation(
         st.Page("pages/data.py", title="Data", icon=":material/database:"),
         st.Page("pages/teachers.py", title="Teachers", icon=":material/school:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
+        st.Page("pages/soft_targets.py", title="Soft targets", icon=":material/thermostat:"),
+        st.Page("pages/differences.py", title="Where they differ", icon=":material/difference:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
     ],
     position="top",

@@ -117,7 +117,7 @@ def pack_probe(answers: Answers) -> bytes:
 
 def pack_logits(answers: Answers) -> bytes:
     """Labels and logits of all samples; not compressed, for there is little to gain in noise."""
-    return _file({**_told(answers), "tested": np.array(answers.tested)}, compress=False)
+    return _file(_told(answers), compress=False)
 
 
 def pack_samples(answers: Answers) -> bytes:
@@ -153,7 +153,8 @@ def names(artifacts: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _told(answers: Answers) -> dict[str, Any]:
-    return {"labels": answers.labels, **{arm: answers.logits[arm] for arm in ARMS}}
+    logits = {arm: answers.logits[arm] for arm in ARMS}
+    return {"labels": answers.labels, "tested": np.array(answers.tested), **logits}
 
 
 def _all_seeds(logits: NDArray[Any]) -> Logits:

@@ -175,7 +175,8 @@ def coverage(rows: pd.DataFrame) -> go.Figure:
 def order_histogram(rows: pd.DataFrame) -> go.Figure:
     """How many samples by how well each student keeps the teacher's order of the wrong classes."""
     figure = go.Figure()
-    edges = np.linspace(-1, 1, 21)
+    low = np.floor(10 * float(rows[list(STUDENTS)].min().min())) / 10
+    edges = np.arange(round(10 * low), 11) / 10  # tenths, from the lowest that was found
     middles = (edges[:-1] + edges[1:]) / 2
     for arm in STUDENTS:
         look = LOOKS[arm]
@@ -225,7 +226,8 @@ def class_tree(tree: NDArray[np.float64], names: tuple[str, ...], arm: ArmName) 
     )
     if len(names) > 2 * MOST_NAMED:
         figure.update_yaxes(tickfont={"size": 9})
-    figure.update_xaxes(title="Jensen-Shannon distance, √nats", rangemode="tozero")
+    longest = 1.03 * float(tree[:, 2].max(initial=0.0)) or 1.0
+    figure.update_xaxes(title="Jensen-Shannon distance, √nats", range=[0, longest])
     step = 15 if len(names) > 2 * MOST_NAMED else 26
     return _framed(figure, f"What is alike? {look.label}", 130 + step * len(names), top=50)
 
@@ -260,8 +262,8 @@ def where_they_lie(
         text=said,
         hovertemplate="%{text}<extra></extra>",
     )
-    figure.update_yaxes(scaleanchor="x", nticks=6, title="second coordinate")
-    figure.update_xaxes(nticks=8, title="first coordinate")
+    figure.update_yaxes(scaleanchor="x", constrain="domain", nticks=6, title="second coordinate")
+    figure.update_xaxes(constrain="domain", nticks=8, title="first coordinate")
     return _framed(figure, title, 460).update_layout(margin_t=78)
 
 
@@ -278,7 +280,7 @@ def _segments(low: pd.Series, high: pd.Series, at: pd.Series) -> dict[str, list[
 def _diverging() -> list[list[Any]]:
     """Fewer mistakes in the distilled student's colour, more in the control's, none between."""
     less, more = LOOKS["distilled"].colour, LOOKS["control"].colour
-    return [[0, less], [0.5, _hex("#808080", 0.0)], [1, more]]
+    return [[0, less], [0.5, _hex(less, 0.0)], [0.5, _hex(more, 0.0)], [1, more]]
 
 
 def _texts(values: NDArray[np.float64], signed: bool = False) -> list[list[str]]:
@@ -340,17 +342,12 @@ def _map(
         **options,
     )
     ticks = {"tickvals": list(range(len(names))), "ticktext": [_short(n) for n in names]}
-    kind = ticks if few else {"title": {"standoff": 4}}
+    kind = ticks if few else {}
     across = "answer, % of the true class" if few else "answer, by number"
-    figure.update_xaxes(title=across, showgrid=False, zeroline=False, **kind)
-    figure.update_yaxes(
-        title="true class" if few else "true class, by number",
-        autorange="reversed",
-        showgrid=False,
-        zeroline=False,
-        automargin=True,
-        **kind,
-    )
+    down = "true class" if few else "true class, by number"
+    for update, title in ((figure.update_xaxes, across), (figure.update_yaxes, down)):
+        update(title=title, showgrid=False, zeroline=False, **kind)
+    figure.update_yaxes(autorange="reversed", automargin=True)
     return figure
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from kdcore.answers import Pool
 from kdcore.measure import calibration, classes, soft
+from kdcore.measure.outcomes import Outcome, mcnemar, outcomes
 from kdcore.result import ARMS, STUDENTS, ArmName
 
 CURVE_POINTS = 200
@@ -29,6 +30,56 @@ class Confidence:
     temperature: float
     plain: calibration.Reliability
     cooled: calibration.Reliability
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Where the models differ, as places in a pool.
+
+    outcomes: in order of samples; furthest: all places, the largest KL(teacher ‖ distilled) first;
+    unsure: all, the distilled student's largest entropy first. kl, entropy: (M,), nats, at T = 1.
+    """
+
+    outcomes: Mapping[Outcome, NDArray[np.int64]]
+    furthest: NDArray[np.int64]
+    unsure: NDArray[np.int64]
+    kl: NDArray[np.float64]
+    entropy: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Discordant:
+    """Of one seed's samples, how many distillation fixed and broke; p: McNemar's exact test."""
+
+    seed: int
+    fixed: int
+    broke: int
+    p: float
+
+
+def contrast(pool: Pool) -> Contrast:
+    """Sort a pool's samples by what distillation did to them."""
+    found = outcomes(pool.labels, *(pool.predicted[arm] for arm in ARMS))
+    kl = soft.divergence(pool.logits["teacher"], pool.logits["distilled"])
+    entropy = soft.entropy(pool.logits["distilled"])
+    return Contrast(
+        outcomes={name: np.flatnonzero(mask) for name, mask in found.items()},
+        furthest=np.argsort(-kl, kind="stable"),
+        unsure=np.argsort(-entropy, kind="stable"),
+        kl=kl,
+        entropy=entropy,
+    )
+
+
+def discordant(pool: Pool, found: Contrast) -> list[Discordant]:
+    """Seed by seed, by place, for a sample answered by two seeds is not two samples."""
+    told = []
+    for seed in np.unique(pool.seed).tolist():
+        fixed, broke = (
+            int((pool.seed[found.outcomes[each]] == seed).sum()) for each in ("fixed", "broke")
+        )
+        told.append(Discordant(seed, fixed, broke, mcnemar(fixed, broke)))
+    return told
 
 
 def confusion(pool: Pool, names: tuple[str, ...]) -> dict[ArmName, NDArray[np.int64]]:
@@ -133,3 +184,20 @@ def joins(tree: NDArray[np.float64], names: tuple[str, ...]) -> pd.DataFrame:
         groups.append(left + right)
         rows.append((" ".join(left), " ".join(right), distance))
     return pd.DataFrame(rows, columns=["group", "joins", "distance"])
+
+
+def gallery(
+    pool: Pool, found: Contrast, places: NDArray[np.int64], names: tuple[str, ...]
+) -> pd.DataFrame:
+    """A row for each of these places: the sample, counted from one, and what each model answers,
+    with its confidence at T = 1.
+    """
+    rows: dict[str, Any] = {
+        "sample": pool.sample[places] + 1,
+        "seed place": pool.seed[places],
+        "true": [names[label] for label in pool.labels[places]],
+    }
+    for arm in ARMS:
+        rows[arm] = [names[label] for label in pool.predicted[arm][places]]
+        rows[f"{arm} confidence"] = soft.softmax(pool.logits[arm][places]).max(1)
+    return pd.DataFrame({**rows, "kl": found.kl[places], "entropy": found.entropy[places]})

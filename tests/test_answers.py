@@ -40,9 +40,16 @@ def test_the_probe_is_the_first_samples_in_one_file():
     kept = made()
     read = answers.read(answers.pack_probe(kept))
     assert len(read) == PROBE
-    assert read.tested == 0  # as in the files of older runs
+    assert read.tested == 600
     assert np.array_equal(read.logits["control"], kept.logits["control"][:, :PROBE])
     assert np.array_equal(read.inputs, kept.inputs[:PROBE])
+
+
+def test_a_file_of_an_older_run_does_not_say_how_many_samples_were_tested():
+    file, kept = io.BytesIO(), made(samples=5)
+    np.savez(file, labels=kept.labels, images=kept.inputs, class_names=["a", "b"], **kept.logits)
+    read = answers.read(file.getvalue())
+    assert (len(read), read.tested) == (5, 0)
 
 
 def test_the_samples_are_the_same_file_whatever_the_models_answer():

@@ -526,7 +526,7 @@ def test_every_file_that_a_result_names_is_on_the_shelf(everything):
 def test_the_kept_logits_are_those_of_every_seed_with_their_pictures(everything, digits):
     _, final, shelf = everything
     kept = np.load(io.BytesIO(shelf.get(final.artifacts["logits"])))
-    assert set(kept) == {"labels", "images", "class_names", *ARMS}
+    assert set(kept) == {"labels", "tested", "images", "class_names", *ARMS}
     for arm, seeds in (("teacher", 1), ("control", 3), ("distilled", 3)):
         assert kept[arm].dtype == np.float32
         assert kept[arm].shape == (seeds, 500, 10)

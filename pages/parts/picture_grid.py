@@ -40,13 +40,14 @@ def picture_grid(rows: Sequence[tuple[str, Sequence[Picture]]], classes: int) ->
 
 def _row(name: str, pictures: Sequence[Picture], count: int) -> str:
     images = "".join(
-        f'<img style="{PICTURE}" src="{_source(each)}" alt="{escape(name)}">' for each in pictures
+        f'<img style="{PICTURE}" src="{source(each)}" alt="{escape(name)}">' for each in pictures
     )
     label = f'<div style="{LABEL}" title="{escape(name)}">{escape(name)}</div>'
     return f'<div style="{ROW.format(count=count)}">{label}{images}</div>'
 
 
-def _source(picture: Picture) -> str:
+def source(picture: Picture) -> str:
+    """A picture as an address that an <img> takes."""
     file = io.BytesIO()
     Image.fromarray(small(picture)).save(file, "PNG")
     return f"data:image/png;base64,{b64encode(file.getvalue()).decode()}"

@@ -25,6 +25,12 @@ PHASES = {
     "students": "Training both students, all seeds side by side",
     "measuring": "Exporting the models and measuring their latency",
 }
+FURTHER = (
+    ("pages/soft_targets.py", "What do these answers teach?", ":material/thermostat:"),
+    ("pages/differences.py", "Where do the models differ?", ":material/difference:"),
+)
+"""Pages that look further into a finished run: path, question and icon."""
+
 MARKS = {
     "better": ":material/trending_up:",
     "worse": ":material/trending_down:",
@@ -266,3 +272,6 @@ def _answers(run: Run) -> None:
     distributions(
         archive, seeds=recipe.seeds, temperature=recipe.temperature, key=f"answers.{run.id}"
     )
+    with st.container(horizontal=True):
+        for page, label, icon in FURTHER:
+            st.page_link(page, label=label, icon=icon, query_params={"run": run.id})
