@@ -153,7 +153,7 @@ def names(artifacts: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _told(answers: Answers) -> dict[str, Any]:
-    logits = {arm: answers.logits[arm] for arm in ARMS}
+    logits: dict[str, Any] = {arm: answers.logits[arm] for arm in ARMS}
     return {"labels": answers.labels, "tested": np.array(answers.tested), **logits}
 
 

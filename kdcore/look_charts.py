@@ -43,7 +43,7 @@ def confusion_map(
     share = shares(counts)
     shown = np.where(np.eye(len(names), dtype=bool), np.nan, share)
     scale = [[0, _hex(look.colour, 0.0)], [1, look.colour]]
-    said = _confusions_said(counts, names, look.label)
+    said = _confusions_said(counts, names, look.label) if len(names) <= MOST_NAMED else None
     figure = _map(shown, names, said, {"colorscale": scale, "zmin": 0, "zmax": max(most, 1.0)})
     if len(names) <= MOST_NAMED:
         figure.update_traces(text=_texts(shown), texttemplate="%{text}")
@@ -57,7 +57,7 @@ def difference_map(
     change = shares(counts["distilled"]) - shares(counts["control"])
     off = np.where(np.eye(len(names), dtype=bool), np.nan, change)
     most = max(1.0, float(np.nanmax(np.abs(off), initial=0.0)))
-    said = _differences_said(off, names)
+    said = _differences_said(off, names) if len(names) <= MOST_NAMED else None
     options = {"colorscale": _diverging(), "zmin": -most, "zmax": most}
     figure = _map(off, names, said, options)
     if len(names) <= MOST_NAMED:
@@ -145,8 +145,7 @@ def reliability(rows: pd.DataFrame, found: Mapping[ArmName, Confidence], fitted:
         )
     figure.update_xaxes(title="mean confidence in the bin, %", range=[-2, 102])
     figure.update_yaxes(title="answers that are right, %", range=[-2, 104])
-    when = "after one temperature is fitted" if fitted else "as it is"
-    title = f"Is it as right as it is sure, {when}?"
+    title = "Is it as right as it is sure?" if not fitted else "And at a fitted temperature?"
     return _framed(figure, title, 420).update_layout(margin_t=112)
 
 
@@ -225,10 +224,10 @@ def class_tree(tree: NDArray[np.float64], names: tuple[str, ...], arm: ArmName) 
         tickvals=places, ticktext=drawn["ivl"], zeroline=False, showgrid=False, automargin=True
     )
     if len(names) > 2 * MOST_NAMED:
-        figure.update_yaxes(tickfont={"size": 9})
+        figure.update_yaxes(tickfont={"size": 8})
     longest = 1.03 * float(tree[:, 2].max(initial=0.0)) or 1.0
     figure.update_xaxes(title="Jensen-Shannon distance, √nats", range=[0, longest])
-    step = 15 if len(names) > 2 * MOST_NAMED else 26
+    step = 12 if len(names) > 2 * MOST_NAMED else 26
     return _framed(figure, f"What is alike? {look.label}", 130 + step * len(names), top=50)
 
 
@@ -324,17 +323,20 @@ def _differences_said(change: NDArray[np.float64], names: tuple[str, ...]) -> li
 def _map(
     values: NDArray[np.float64],
     names: tuple[str, ...],
-    said: list[list[str]],
+    said: list[list[str]] | None,
     options: dict[str, Any],
 ) -> go.Figure:
-    """True classes down, answers across; numbers where names would not fit."""
+    """True classes down, answers across; of many, without names at the axes.
+
+    said: what each cell tells; None where ten thousand sentences would be too many.
+    """
+    few = said is not None
+    hover = "%{customdata}" if few else "%{y}, called<br>%{x}: %{z:.1f} % of the true class"
     figure = go.Figure()
-    few = len(names) <= MOST_NAMED
     figure.add_heatmap(
         z=values,
-        text=None,
-        customdata=said,
-        hovertemplate="%{customdata}<extra></extra>",
+        **({"customdata": said} if few else {"x": names, "y": names}),
+        hovertemplate=f"{hover}<extra></extra>",
         showscale=False,
         xgap=1 if few else 0,
         ygap=1 if few else 0,
@@ -342,13 +344,13 @@ def _map(
         **options,
     )
     ticks = {"tickvals": list(range(len(names))), "ticktext": [_short(n) for n in names]}
-    kind = ticks if few else {}
-    across = "answer, % of the true class" if few else "answer, by number"
-    down = "true class" if few else "true class, by number"
-    for update, title in ((figure.update_xaxes, across), (figure.update_yaxes, down)):
-        update(title=title, showgrid=False, zeroline=False, **kind)
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    return figure
+    kind = ticks if few else {"showticklabels": False, "ticks": ""}
+    figure.update_xaxes(
+        title_text="answer, % of the true class" if few else "answer", showgrid=False, **kind
+    )
+    figure.update_yaxes(title_text="true class", showgrid=False, autorange="reversed", **kind)
+    figure.update_yaxes(automargin=True, zeroline=False)
+    return figure.update_xaxes(zeroline=False)
 
 
 def _short(name: str) -> str:

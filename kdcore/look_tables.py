@@ -43,8 +43,8 @@ class Contrast:
     outcomes: Mapping[Outcome, NDArray[np.int64]]
     furthest: NDArray[np.int64]
     unsure: NDArray[np.int64]
-    kl: NDArray[np.float64]
-    entropy: NDArray[np.float64]
+    kl: NDArray[np.floating[Any]]
+    entropy: NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _confidence(
     logits, right = pool.logits[arm], (pool.predicted[arm] == pool.labels)[judge]
     temperature = calibration.fitted_temperature(logits[fit], pool.labels[fit])
     plain, cooled = (
-        calibration.reliability(soft.softmax(logits[judge], each).max(1), right)
+        calibration.reliability(soft.confidence(logits[judge], each), right)
         for each in (1.0, temperature)
     )
     return Confidence(temperature, plain, cooled)
@@ -149,7 +149,7 @@ def coverage_rows(pool: Pool) -> pd.DataFrame:
     """A row for each model and share of samples kept, surest first: the accuracy on those."""
     parts = []
     for arm in ARMS:
-        sure = soft.softmax(pool.logits[arm]).max(1)
+        sure = soft.confidence(pool.logits[arm])
         kept, accuracy = calibration.coverage(sure, pool.predicted[arm] == pool.labels)
         places = np.unique(np.linspace(0, len(kept) - 1, CURVE_POINTS).round().astype(int))
         rows = {"model": arm, "kept": kept[places], "accuracy": accuracy[places]}
@@ -199,5 +199,5 @@ def gallery(
     }
     for arm in ARMS:
         rows[arm] = [names[label] for label in pool.predicted[arm][places]]
-        rows[f"{arm} confidence"] = soft.softmax(pool.logits[arm][places]).max(1)
+        rows[f"{arm} confidence"] = soft.confidence(pool.logits[arm][places])
     return pd.DataFrame({**rows, "kl": found.kl[places], "entropy": found.entropy[places]})

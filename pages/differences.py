@@ -3,12 +3,13 @@
 from functools import partial
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from kdcore import look_charts, look_tables
 from kdcore.charts import LOOKS
-from kdcore.look_tables import Confidence, Contrast, Discordant
-from kdcore.result import ARMS, ArmName
+from kdcore.look_tables import Contrast, Discordant
+from kdcore.result import ARMS
 from kdcore.runs.store import Run
 from pages.parts.gallery import gallery
 from pages.parts.look import (
@@ -47,10 +48,44 @@ def contrast(files: Files, seed: int | None) -> Contrast:
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
-def confidences(files: Files, seed: int | None) -> tuple[dict[ArmName, Confidence], pd.DataFrame]:
-    """How far confidence can be trusted, and the curves of coverage."""
+def told_of(files: Files, seed: int | None) -> list[Discordant]:
+    """Fixed against broken, seed by seed."""
+    return look_tables.discordant(pool_of(files, seed), contrast(files, seed))
+
+
+Drawn = tuple[go.Figure, pd.DataFrame]
+"""A figure, and the numbers that it draws."""
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def confidence_figures(files: Files, seed: int | None) -> dict[str, Drawn]:
+    """Reliability as it is and after a fitted temperature, and accuracy by coverage."""
     pool = pool_of(files, seed)
-    return look_tables.confidences(pool), look_tables.coverage_rows(pool)
+    found, curves = look_tables.confidences(pool), look_tables.coverage_rows(pool)
+    drawn = {}
+    for name, fitted in (("reliability", False), ("reliability-fitted", True)):
+        rows = look_tables.reliability_rows(found, fitted)
+        drawn[name] = (look_charts.reliability(rows, found, fitted), rows)
+    return {**drawn, "coverage": (look_charts.coverage(curves), curves)}
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def class_figure(files: Files, seed: int | None) -> Drawn:
+    """Each class's accuracy."""
+    names = answers_of(files).class_names
+    rows = look_tables.class_accuracy(look_tables.confusion(pool_of(files, seed), names), names)
+    return look_charts.class_dumbbells(rows), rows
+
+
+@st.cache_resource(max_entries=12, show_spinner=False)
+def confusion_figures(files: Files, seed: int | None) -> tuple[dict[str, go.Figure], pd.DataFrame]:
+    """Three maps and their difference, and the counts."""
+    names = answers_of(files).class_names
+    counts = look_tables.confusion(pool_of(files, seed), names)
+    most = look_charts.largest_mistake(counts)
+    maps = {arm: look_charts.confusion_map(counts[arm], names, arm, most) for arm in ARMS}
+    maps["difference"] = look_charts.difference_map(counts, names)
+    return maps, look_tables.confusion_rows(counts, names)
 
 
 # samples
@@ -63,7 +98,7 @@ def samples(run: Run, files: Files, seed: int | None) -> None:
     with st.container(horizontal=True, gap="small"):
         for name, (title, help) in {**TILES, **ORDERS}.items():
             _tile(name, title, help, found, shown)
-    st.caption(_mcnemar_said(look_tables.discordant(pool_of(files, seed), found), run))
+    st.caption(_mcnemar_said(told_of(files, seed), run))
     kept, pool = answers_of(files), pool_of(files, seed)
     places = found.outcomes[shown] if shown in found.outcomes else getattr(found, shown)
     true = st.selectbox(
@@ -114,14 +149,11 @@ def _mcnemar_said(told: list[Discordant], run: Run) -> str:
     seeds = run.recipe.seeds
     if len(told) == 1:
         (one,) = told
-        luck = (
-            "that is more than luck would do to the same two models"
-            if one.p < 0.05
-            else "luck alone could do that"
-        )
+        luck = "more than luck would do" if one.p < 0.05 else "luck alone could do that"
         return (
-            f"Fixed {one.fixed:,}, broke {one.broke:,}: McNemar's exact test gives "
-            f"p {_p_said(one.p)}, so {luck} of seed {seeds[one.seed]}. Other seeds may differ."
+            f"Fixed {one.fixed:,}, broke {one.broke:,}: {luck} (McNemar's exact test, "
+            f"p {_p_said(one.p)}). That is of the two students of seed {seeds[one.seed]}; those of "
+            "other seeds may differ."
         )
     each = "; ".join(
         f"seed {seeds[one.seed]}: {one.fixed:,} to {one.broke:,}, p {_p_said(one.p)}"
@@ -192,40 +224,20 @@ def confusions(run: Run, files: Files, seed: int | None) -> None:
     picture_format()
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
-def confusion_figures(files: Files, seed: int | None):
-    """Three maps and their difference, and the counts."""
-    names = answers_of(files).class_names
-    counts = look_tables.confusion(pool_of(files, seed), names)
-    most = look_charts.largest_mistake(counts)
-    maps = {arm: look_charts.confusion_map(counts[arm], names, arm, most) for arm in ARMS}
-    maps["difference"] = look_charts.difference_map(counts, names)
-    return maps, look_tables.confusion_rows(counts, names)
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)
-def class_rows(files: Files, seed: int | None) -> pd.DataFrame:
-    """Each class's accuracy."""
-    names = answers_of(files).class_names
-    return look_tables.class_accuracy(look_tables.confusion(pool_of(files, seed), names), names)
-
-
 def by_class(run: Run, files: Files, seed: int | None) -> None:
     """Which classes gained and lost."""
-    rows = class_rows(files, seed)
+    drawn, rows = class_figure(files, seed)
     alt = "Each class's accuracy for teacher, labels alone and distilled."
-    figure(look_charts.class_dumbbells(rows), "classes", alt, lambda: rows)
+    figure(drawn, "classes", alt, lambda: rows)
     picture_format()
 
 
 def confidence(run: Run, files: Files, seed: int | None) -> None:
     """Reliability before and after a fitted temperature, and accuracy by coverage."""
-    found, curves = confidences(files, seed)
-    for column, fitted in zip(st.columns(2), (False, True), strict=True):
+    figures = confidence_figures(files, seed)
+    for column, name in zip(st.columns(2), ("reliability", "reliability-fitted"), strict=True):
         with column:
-            rows = look_tables.reliability_rows(found, fitted)
-            drawn = look_charts.reliability(rows, found, fitted)
-            name = "reliability-fitted" if fitted else "reliability"
+            drawn, rows = figures[name]
             alt = "Share of right answers by confidence, bin by bin, for the three models."
             figure(drawn, name, alt, lambda rows=rows: rows)
     st.caption(
@@ -233,8 +245,9 @@ def confidence(run: Run, files: Files, seed: int | None) -> None:
         "are of every second kept test sample; T was fitted on those between, to make their labels "
         "likeliest (Guo et al., 2017). One T changes no answer, only how sure it sounds."
     )
+    drawn, curves = figures["coverage"]
     alt = "Accuracy against the share of samples answered, surest first, for the three models."
-    figure(look_charts.coverage(curves), "coverage", alt, lambda: curves)
+    figure(drawn, "coverage", alt, lambda: curves)
     picture_format()
 
 

@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kdcore.measure.soft import softmax
-
-Array = NDArray[np.float64]
+Array = NDArray[np.floating[Any]]
 
 BINS = 10
 COLDEST, HOTTEST = 0.05, 20.0
@@ -39,7 +37,7 @@ class Reliability:
 
 
 def reliability(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = BINS
+    confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_], bins: int = BINS
 ) -> Reliability:
     """Bin samples by confidence, (N,) in [0, 1], with whether each answer is right, (N,).
 
@@ -62,12 +60,13 @@ def fitted_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float
     """
     from scipy.optimize import brentq  # late: half a second to import
 
-    exact = np.asarray(logits, dtype=np.float64)
-    true = np.take_along_axis(exact, labels[:, None], axis=1)[:, 0].mean()
+    below = logits - logits.max(1, keepdims=True)  # what all classes share cancels out
+    true = np.take_along_axis(below, labels[:, None], axis=1).mean(dtype=np.float64)
 
     def slope(log_temperature: float) -> float:
-        answers = softmax(exact, float(np.exp(log_temperature)))
-        return float((answers * exact).sum(1).mean() - true)
+        powers = np.exp(below / np.float32(np.exp(log_temperature)))
+        means = np.einsum("ij,ij->i", powers, below) / powers.sum(1)
+        return float(means.mean(dtype=np.float64) - true)
 
     cold, hot = np.log(COLDEST), np.log(HOTTEST)
     if slope(cold) <= 0:
@@ -78,7 +77,7 @@ def fitted_temperature(logits: NDArray[Any], labels: NDArray[np.int64]) -> float
 
 
 def coverage(
-    confidence: NDArray[np.float64], right: NDArray[np.bool_]
+    confidence: NDArray[np.floating[Any]], right: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Accuracy on the surest samples against their share: share kept and accuracy, (N,) each.
 

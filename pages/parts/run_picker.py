@@ -14,6 +14,9 @@ from kdcore.runs.store import Listed, Run
 from pages.parts.cards import MARKERS, accuracy_text
 from pages.parts.services import store, verbatim
 
+ALL_SEEDS = -1
+"""In place of a seed's place."""
+
 LAST = "look.run"
 """Session key of the run that was looked at last: another page goes on with it."""
 
@@ -56,19 +59,20 @@ def pick_seed(run: Run, *, pooled: bool) -> int | None:
     Starts from the `?seed=` in the address.
     """
     seeds = run.recipe.seeds
-    places: list[int | None] = list(range(len(seeds)))
+    places = list(range(len(seeds)))
     if pooled and len(seeds) > 1:
-        places.append(None)
+        places.append(ALL_SEEDS)
     asked = st.query_params.get("seed", "")
     start = next((i for i, seed in enumerate(seeds) if str(seed) == asked), 0)
-    return st.selectbox(
+    place = st.selectbox(
         "Seed",
         places,
         index=start,
-        format_func=lambda place: "all seeds" if place is None else str(seeds[place]),
+        format_func=lambda place: "all seeds" if place == ALL_SEEDS else str(seeds[place]),
         key=f"look.seed.{run.id}.{pooled}",
         help="Each seed trained both students anew, from the same weights on the same batches.",
     )
+    return None if place == ALL_SEEDS else place
 
 
 def samples_said(kept: answers.Answers) -> str:
@@ -89,7 +93,7 @@ def _choose(known: dict[str, Listed], wanted: str | None) -> str | None:
         index=index,
         format_func=lambda run_id: _label(known[run_id]),
         placeholder="choose a finished run",
-        key=f"look.run.{wanted if index is None else ''}",
+        key=f"look.run.{wanted}",  # another address is another choice, whatever was chosen here
     )
 
 

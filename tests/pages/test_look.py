@@ -1,0 +1,230 @@
+"""The pages Soft targets and Where they differ: which run, which seed, and what they say."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kdcore.measure.outcomes import mcnemar, outcomes
+from kdcore.result import ARMS
+
+SOFT, DIFFER = "pages/soft_targets.py", "pages/differences.py"
+BOTH = pytest.mark.parametrize("page", [SOFT, DIFFER])
+
+
+@pytest.fixture
+def look(open_app):
+    """Open one of the two pages; what is asked for goes in by the address."""
+
+    def open_page(page, **query):
+        app = open_app(page)
+        for name, value in query.items():
+            app.query_params[name] = value
+        app.run()
+        assert not app.exception
+        return app
+
+    return open_page
+
+
+def chosen(app, label):
+    return next(box for box in app.selectbox if box.label == label)
+
+
+def said(app):
+    return " ".join(each.value for each in [*app.caption, *app.info, *app.warning])
+
+
+def view(app, name):
+    """Choose another view."""
+    control = next(each for each in app.get("button_group") if each.label == "Look at")
+    control.set_value(name).run()
+    assert not app.exception
+    return app
+
+
+def tile(app, name):
+    return app.button(key=f"look.tile.{name}")
+
+
+@pytest.fixture
+def logits(settings):
+    """A run's kept answers."""
+
+    def read(run):
+        path = settings.home / "artifacts" / run.result.artifacts["logits"]
+        return dict(np.load(io.BytesIO(path.read_bytes())))
+
+    return read
+
+
+# which run
+
+
+@BOTH
+def test_without_a_finished_run_the_page_says_what_to_do_first(look, page):
+    app = look(page)
+    assert "no finished run yet" in app.info[0].value
+    assert "Press Distill" in app.info[0].value
+
+
+@BOTH
+def test_the_newest_run_is_shown_and_stands_in_the_address(look, finished, page):
+    finished("older")
+    newest = finished("newest")
+    app = look(page)
+    assert chosen(app, "Run").value == newest.id
+    assert app.query_params["run"] in (newest.id, [newest.id])
+
+
+@BOTH
+def test_a_link_names_its_run(look, finished, page):
+    linked = finished("linked")
+    finished("newest")
+    assert chosen(look(page, run=linked.id), "Run").value == linked.id
+
+
+@BOTH
+def test_a_deleted_run_in_the_link_is_said_and_no_other_stands_in_for_it(look, finished, page):
+    finished("another")
+    app = look(page, run="0123456789")
+    assert "not here" in app.warning[0].value
+    assert chosen(app, "Run").value is None
+
+
+@BOTH
+def test_a_run_that_is_not_finished_says_so(look, finished, store, quick, page):
+    finished("another")
+    waiting = store.submit(quick, "waiting")
+    app = look(page, run=waiting.id)
+    assert "waiting is queued" in app.info[0].value
+
+
+@BOTH
+def test_a_run_that_kept_no_answers_says_what_to_do(look, finished, store, page):
+    finished("another")
+    run = finished("member of a sweep")
+    bare = store.claim(store.submit(run.recipe, "bare").id)
+    store.record(bare, result=replace(run.result, artifacts={}))
+    store.finish(bare, "done")
+    app = look(page, run=bare.id)
+    assert "kept none of its models' answers" in app.warning[0].value
+
+
+@BOTH
+def test_answers_that_are_gone_from_the_disk_are_a_sentence(look, finished, settings, page):
+    run = finished()
+    (settings.home / "artifacts" / run.result.artifacts["logits"]).unlink()
+    app = look(page)
+    assert "is gone" in app.error[0].value
+
+
+# soft targets
+
+
+@pytest.mark.parametrize("name", ["One sample", "Dark knowledge", "Likeness"])
+def test_each_view_of_soft_targets_says_of_how_many_samples_it_is(look, finished, name):
+    finished()
+    app = view(look(SOFT), name)
+    assert "all 500 test samples, after the last step of seed 0" in said(app)
+
+
+def test_another_seed_is_said(look, finished):
+    finished()
+    app = look(SOFT)
+    chosen(app, "Seed").set_value(2).run()
+    assert "after the last step of seed 2" in said(app)
+
+
+def test_a_method_other_than_soft_targets_is_said_beside_the_formula(look, finished):
+    finished(method={"name": "dkd"})
+    assert "the formula here is that of plain soft targets" in said(look(SOFT))
+
+
+def test_the_weights_are_the_recipes_own(look, finished):
+    finished(soft_weight=0.7, hard_weight=0.3)
+    (component,) = look(SOFT).get("bidi_component")
+    told = json.loads(component.proto.json)
+    assert (told["hard"], told["soft"], told["trained"]) == (0.3, 0.7, 4.0)
+
+
+def test_the_trees_and_the_order_are_four_charts(look, finished):
+    finished()
+    assert len(view(look(SOFT), "Likeness").get("plotly_chart")) == 4
+
+
+# where they differ
+
+
+def test_the_four_tiles_count_what_the_logits_say(look, finished, logits):
+    run = finished()
+    kept = logits(run)
+    found = outcomes(kept["labels"], *(kept[arm][0].argmax(1) for arm in ARMS))
+    app = look(DIFFER)
+    for name, mask in found.items():
+        assert tile(app, name).label.startswith(f"**{mask.sum()}** · ")
+    fixed, broke = int(found["fixed"].sum()), int(found["broke"].sum())
+    assert f"Fixed {fixed}, broke {broke}:" in said(app)
+    p = mcnemar(fixed, broke)
+    assert ("p < 0.0001" if p < 0.0001 else f"p = {p:.2g}") in said(app)
+
+
+def test_a_tile_filters_the_gallery(look, finished, logits):
+    run = finished()
+    kept = logits(run)
+    broke = outcomes(kept["labels"], *(kept[arm][0].argmax(1) for arm in ARMS))["broke"]
+    app = look(DIFFER)
+    tile(app, "broke").click().run()
+    assert any(f" of {broke.sum()}" in each.value for each in app.markdown)
+    assert app.query_params["show"] in ("broke", ["broke"])
+    chosen(app, "True class").set_value(int(kept["labels"][broke][0])).run()
+    of_class = (kept["labels"][broke] == kept["labels"][broke][0]).sum()
+    assert any(f" of {of_class}" in each.value for each in app.markdown)
+
+
+def test_the_gallery_is_stepped_through(look, finished):
+    finished()
+    app = look(DIFFER, show="unsure")
+    assert any(each.value == "1–12 of 500" for each in app.markdown)
+    app.button(key="look.step.›").click().run()
+    assert any(each.value == "13–24 of 500" for each in app.markdown)
+
+
+def test_pooled_seeds_are_tested_one_by_one_and_the_page_says_why(look, finished, logits):
+    run = finished()
+    kept = logits(run)
+    app = look(DIFFER)
+    chosen(app, "Seed").set_value(-1).run()
+    assert "each test sample counts once for each seed" in said(app)
+    total = 0
+    for seed in range(3):
+        chose = (kept[arm][min(seed, len(kept[arm]) - 1)].argmax(1) for arm in ARMS)
+        found = outcomes(kept["labels"], *chose)
+        total += found["fixed"].sum()
+        assert f"seed {seed}: {found['fixed'].sum()} to {found['broke'].sum()}, p " in said(app)
+    assert tile(app, "fixed").label.startswith(f"**{total}** · ")
+
+
+def test_a_run_of_one_seed_offers_no_pool(look, finished):
+    finished(seeds=(7,))
+    assert chosen(look(DIFFER), "Seed").options == ["7"]
+
+
+@pytest.mark.parametrize(("name", "charts"), [("Confusions", 4), ("Classes", 1), ("Confidence", 3)])
+def test_no_view_has_more_than_four_charts(look, finished, name, charts):
+    finished()
+    app = view(look(DIFFER), name)
+    assert len(app.get("plotly_chart")) == charts
+
+
+def test_two_classes_of_points_are_shown_on_their_plane(look, finished):
+    finished(task="moons", transfer={"labelled": 20, "unlabelled": 100})
+    app = look(DIFFER)
+    shown = [name for name in ("fixed", "broke") if not tile(app, name).label.startswith("**0**")]
+    if shown:
+        tile(app, shown[0]).click().run()
+        assert len(app.get("plotly_chart")) == 1
+    assert "all 800 test samples" in said(app)
+    assert not view(look(SOFT), "Likeness").exception
