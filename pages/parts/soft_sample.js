@@ -44,7 +44,7 @@ export default function (component) {
     if (!found.length) return;
     (data.points ? plane : picture)(find("picture"), data, sample);
     find("picture").setAttribute("aria-label", `Test sample ${data.numbers[sample] + 1}`);
-    find("picture").title = `test sample ${data.numbers[sample] + 1}`;
+    find("which").textContent = `test sample ${(data.numbers[sample] + 1).toLocaleString("en")}`;
     find("label").textContent = data.classes[data.labels[sample]];
     order(find("order"), data, sample);
     soften();

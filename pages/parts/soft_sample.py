@@ -45,6 +45,11 @@ def soft_sample(
             "start": places.index(sample) if sample in places else None,
         },
     )
+    if len(places) < len(answers_of(files)):
+        st.caption(
+            f"The first {len(_places(files, None)):,} test samples can be stepped through here; "
+            "any other is a click away on Where they differ."
+        )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)
