@@ -46,10 +46,8 @@ ROOMS = [
     {"candidate"},
     {"studies"},
     {"runs"},
-    {"charts"},
-    {"sweep_charts", "search_charts"},
     {"charts", "look_tables"},
-    {"sweep_charts", "look_charts"},
+    {"sweep_charts", "search_charts", "look_charts"},
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
