@@ -25,6 +25,7 @@ from kdcore.classroom import Classroom, Member, check_finite, packed, telling
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import timing
 from kdcore.measure.size import macs, parameters
+from kdcore.panel import Scale
 from kdcore.recipe import Recipe
 from kdcore.result import (
     ARMS,
@@ -226,7 +227,8 @@ class Experiment:
 
     def _keep_logits(self, outputs: dict[ArmName, Pairs]) -> dict[str, str]:
         """The three models' last test logits, the labels and the samples: the first few for a
-        browser, and, of a larger test set, as many as the budget holds in files of their own.
+        browser, and, of a larger test set, as many as the budget holds in files of their own; and
+        how samples are normalised.
         """
         test = self.setting.data.test
         classes, models = len(self.setting.data.class_names), sum(map(len, outputs.values()))
@@ -243,6 +245,8 @@ class Experiment:
             tested=len(test),
         )
         roles = {"logits": self.shelf.put(answers.pack_probe(found), "npz")}
+        mean, deviation = (each.numpy() for each in self.setting.data.moments)
+        roles["scale"] = self.shelf.put(Scale(mean, deviation).to_json(), "json")
         if kept > answers.PROBE:
             roles["answers"] = self.shelf.put(answers.pack_logits(found), "npz")
             roles["samples"] = self.shelf.put(answers.pack_samples(found), "npz")
