@@ -25,14 +25,20 @@ STROKES = 300
 POINTS = 20_000
 """Of one drawing, at most."""
 
-FINE = 448
+FINE = 224
 """Pixels of a side, about, in which strokes are drawn before they are averaged to the task's own."""
 
 INKED = 0.15
 """A pixel with less ink than this share is paper, where the ink's edge is looked for."""
 
-THICKEST = 0.2
+THICKEST = 0.35
 """A pen's width, at most, as a share of the longer side of what is drawn."""
+
+THINNEST = 0.5
+"""As a share of the usual one."""
+
+TRIES = 5
+"""Pens that are tried until one gives about as much ink as is wanted."""
 
 FAINTEST = 24
 """So many of 255 levels the ink of a photograph must differ from its paper."""
@@ -52,7 +58,9 @@ Stroke = NDArray[np.float64]
 class Layout:
     """How a task's grey pictures (H, W) hold what they show.
 
-    longest: the longer side of the ink, in pixels; thickness: of its strokes, in pixels;
+    longest: the longer side of the ink, in pixels; thickness: of its strokes, in pixels; amount:
+    of ink, in pixels, where that varies less from picture to picture than the thickness, as where
+    a "1" was written as heavily as an "8"; else None.
     centre: row and column, in pixels from the upper left corner, where the ink's centre lies: its
     centre of mass, or the centre of its bounding box; paper, ink: their grey values.
     """
@@ -60,6 +68,7 @@ class Layout:
     shape: tuple[int, int]
     longest: float
     thickness: float
+    amount: float | None
     centre: tuple[float, float]
     by_mass: bool
     paper: int
@@ -83,16 +92,21 @@ def layout(pictures: Picture) -> Layout:
     masses = np.array([centre_of_mass(each) for each in shown])
     by_mass = bool(masses.std(0).sum() < boxes.std(0).sum())
     row, column = (masses if by_mass else boxes).mean(0)
-    longest = float(np.median(sides))
+    thick, amount = (np.array([of(each) for each in shown]) for of in (thickness, np.sum))
     return Layout(
         shape=(grey.shape[1], grey.shape[2]),
-        longest=longest,
-        thickness=min(float(np.median([thickness(each) for each in shown])), THICKEST * longest),
+        longest=float(np.median(sides)),
+        thickness=float(np.median(thick)),
+        amount=float(np.median(amount)) if _varies(amount) < _varies(thick) else None,
         centre=(float(row), float(column)),
         by_mass=by_mass,
         paper=paper,
         ink=round(full),
     )
+
+
+def _varies(values: NDArray[np.float64]) -> float:
+    return float(values.std() / values.mean())
 
 
 def centre_of_mass(ink: Ink) -> tuple[float, float]:
@@ -138,18 +152,30 @@ def drawing(lines: Sequence[Stroke], of: Layout) -> Picture:
     """
     if not lines:
         raise DataError("nothing is drawn yet")
+    pen = min(of.thickness, THICKEST * of.longest)
+    if of.amount is None:
+        return _coloured(_sketched(lines, pen, of), of)
+    thin, thick = THINNEST * pen, THICKEST * of.longest
+    for _ in range(TRIES):
+        pen = (thin * thick) ** 0.5
+        ink = _sketched(lines, pen, of)
+        thin, thick = (pen, thick) if ink.sum() < of.amount else (thin, pen)
+    return _coloured(ink, of)
+
+
+def _sketched(lines: Sequence[Stroke], pen: float, of: Layout) -> Ink:
+    """Strokes by a pen of so many pixels, as long as a task's pictures are, and where they are."""
     points = np.concatenate(lines)
     low, high = points.min(0), points.max(0)
-    pen = max(1.0, of.thickness)
     span = float((high - low).max())
     scale = (of.longest - pen) / span if span else 0.0  # a dot stays a dot
     target = np.array(of.centre[::-1])
-    placed = [(each - (low + high) / 2) * scale + target for each in lines]
-    ink = _inked(placed, pen, of.shape)
+    there = [(each - (low + high) / 2) * scale + target for each in lines]
+    ink = _inked(there, pen, of.shape)
     if of.by_mass and ink.any():
         row, column = centre_of_mass(ink)
-        ink = _inked([each + target - (column, row) for each in placed], pen, of.shape)
-    return _coloured(ink, of)
+        ink = _inked([each + target - (column, row) for each in there], pen, of.shape)
+    return ink
 
 
 def _inked(lines: Sequence[Stroke], pen: float, shape: tuple[int, int]) -> Ink:
