@@ -26,7 +26,7 @@ POINTS = 20_000
 """Of one drawing, at most."""
 
 FINE = 224
-"""Pixels of a side, about, in which strokes are drawn before they are averaged to the task's own."""
+"""Pixels of a side, about, in which strokes are drawn before they are averaged to the task's."""
 
 INKED = 0.15
 """A pixel with less ink than this share is paper, where the ink's edge is looked for."""
@@ -192,7 +192,8 @@ def _inked(lines: Sequence[Stroke], pen: float, shape: tuple[int, int]) -> Ink:
         for x, y in places.tolist():
             draw.ellipse((x - reach, y - reach, x + reach, y + reach), fill=1)
     cells = np.asarray(sheet).reshape(height, fine, width, fine)
-    return cells.mean((1, 3), dtype=np.float64)
+    ink: Ink = cells.mean((1, 3), dtype=np.float64)
+    return ink
 
 
 # photographs
@@ -232,7 +233,8 @@ def ink_on_paper(grey: Picture) -> Ink:
             "there is no ink to be seen in this picture; write larger, with a darker pen, on plain "
             "paper"
         )
-    return np.clip((ink / full - 0.3) / 0.4, 0, 1)  # neither the paper's grain nor faint shades
+    # neither the paper's grain nor faint shades
+    return np.asarray(np.clip((ink / full - 0.3) / 0.4, 0, 1))
 
 
 def placed(ink: Ink, of: Layout) -> Ink:

@@ -161,13 +161,13 @@ def _look(found: Sequence[Found]) -> tuple[list[Look], dict[str, str]]:
     looks, bad = [], {}
     for each in found:
         try:
-            with _opened(each.entry.read(), each.entry.path) as image:
+            with opened(each.entry.read(), each.entry.path) as image:
                 grey = image.mode in GREY_MODES or image.mode.startswith("I;16")
                 looks.append(Look(each, image.size, grey))
         except DataError:
             raise
         except Exception as error:  # decoders raise anything on a damaged file
-            bad[each.entry.path] = _why(error)
+            bad[each.entry.path] = why(error)
             _check_bad(bad, len(found))
     return looks, bad
 
@@ -181,18 +181,19 @@ def _draw(looks: Sequence[Look], side: int) -> tuple[Pictures, list[Look], dict[
     for look in looks:
         path = look.found.entry.path
         try:
-            with _opened(look.found.entry.read(), path) as image:
+            with opened(look.found.entry.read(), path) as image:
                 pictures[len(good)] = drawn(image, side, grey)
             good.append(look)
         except DataError:
             raise
         except Exception as error:  # decoders raise anything on a damaged file
-            bad[path] = _why(error)
+            bad[path] = why(error)
             _check_bad(bad, len(looks))
     return pictures[: len(good)], good, bad
 
 
-def _opened(content: bytes, path: str) -> Image.Image:
+def opened(content: bytes, path: str) -> Image.Image:
+    """A picture file whose pixels are still to be read. Raises DataError where they are many."""
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -211,18 +212,27 @@ def _too_many_pixels(path: str) -> DataError:
 
 def drawn(image: Image.Image, side: int, grey: bool) -> Pictures:
     """A picture as (C, side, side): upright, on white where it is transparent, resized."""
-    image.draft(image.mode, (2 * side, 2 * side))  # a large JPEG is read at a fraction of its size
+    pixels = np.asarray(resized(plain(image, 2 * side).convert("L" if grey else "RGB"), side))
+    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+
+
+def plain(image: Image.Image, side: int) -> Image.Image:
+    """A picture in grey (L) or RGB: upright, on white where it is transparent.
+
+    side: pixels that are enough; a large JPEG is read at a fraction of its size.
+    """
+    image.draft(image.mode, (side, side))
     ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I"):
         deep = np.asarray(image).clip(0, 65535).astype(np.uint16)
         image = Image.fromarray((deep >> 8).astype(np.uint8))
     if image.mode == "F":
         raise _UnusableError("pixels that are decimals")
+    grey = image.mode in GREY_MODES
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    pixels = np.asarray(resized(image.convert("L" if grey else "RGB"), side))
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+    return image.convert("L" if grey else "RGB")
 
 
 # what cannot be read
@@ -232,7 +242,8 @@ class _UnusableError(Exception):
     """A sound picture of a kind that is not taken."""
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """What is wrong with a picture, in a few words."""
     if isinstance(error, UnidentifiedImageError):
         return "no picture inside"
     return str(error) if isinstance(error, _UnusableError) else "damaged"
