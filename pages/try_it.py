@@ -1,4 +1,4 @@
-"""Try it yourself: draw, photograph or point, and all three models answer at once."""
+"""Try it yourself: draw, photograph or point, and all models answer at once."""
 
 from functools import partial
 from typing import Any
@@ -19,6 +19,8 @@ from pages.parts.run_picker import pick_run
 from pages.parts.services import plainly, runner
 from pages.parts.three_answers import said, three_answers
 from pages.parts.try_ways import Looked, Shown, ways
+
+GAME = "Find something on which they disagree"
 
 PICTURE = (
     "width:7rem;aspect-ratio:1;image-rendering:pixelated;object-fit:contain;display:block;"
@@ -67,7 +69,7 @@ def trying(run: Run) -> None:
         shown = _plainly(partial(offered[way], looked))
     with right:
         if shown is None:
-            _say_what_to_do(run)
+            _say_what_to_do()
             return
         replies = panel.ask(asked, scale, shown.sample)
         _answers(run, looked.kept, shown, replies)
@@ -89,7 +91,7 @@ def _answers(run: Run, kept: Answers, shown: Shown, replies: Replies) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         if shown.sample.ndim == 3:
             _seen(shown.sample)
-        with st.container(width="stretch", gap="small"):
+        with st.container(width="stretch", gap=None):
             st.markdown(said(replies, kept.class_names))
             _score(run, shown, replies)
     three_answers(replies, kept.class_names, _temperature(run), shown.label)
@@ -114,9 +116,9 @@ def _score(run: Run, shown: Shown, replies: Replies) -> None:
     score: dict[str, bool] = st.session_state.setdefault(key, {})
     if shown.label is None:  # what a visitor made, and no test sample
         score[shown.id] = panel.disagree(replies)
-    count = f"**{sum(score.values())}** of **{len(score)}**" if score else "none yet"
+    count = f"**{sum(score.values())}** of **{len(score)}**" if score else "none"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown(f"Your score: they disagreed on {count}", width="content")
+        st.markdown(f"{GAME}: {count} so far.", width="content")
         if score:
             st.button("Start over", type="tertiary", key="try.over", on_click=score.clear)
 
@@ -152,9 +154,9 @@ def _small_print(run: Run, replies: Replies) -> None:
         )
 
 
-def _say_what_to_do(run: Run) -> None:
+def _say_what_to_do() -> None:
     st.info(
-        "Draw something on which they disagree. The teacher, the student that learned from it and "
+        f"{GAME}. The teacher, the student that learned from it and "
         "the same student on labels alone answer as soon as you let go.",
         icon=":material/draw:",
     )

@@ -13,7 +13,7 @@ import streamlit as st
 
 from kdcore.answers import Answers
 from kdcore.charts import CLASS_LOOKS
-from kdcore.drawn import THICKEST, UNITS, Layout
+from kdcore.drawn import THICKEST, UNITS, Layout, strokes
 
 HERE = Path(__file__).parent
 MARGIN = 0.1
@@ -70,7 +70,7 @@ def plane(kept: Answers, run_id: str) -> np.ndarray | None:
     )
     if not found.point or found.point["of"] != run_id or not found.point["at"]:
         return None
-    x, y = found.point["at"]
+    x, y = strokes([found.point["at"]])[0][0]
     share = np.array([x, UNITS - y]) / UNITS
     return (low + share * (high - low)).astype(np.float32)
 

@@ -23,11 +23,14 @@ TABLE = (
 )
 CELL = "border:0;padding:.16rem 0 .16rem .7rem;white-space:nowrap;text-align:left"
 HEAD = f"{CELL};vertical-align:bottom;font-weight:400"
-NAME = "border:0;padding:.16rem 0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap"
+NAME = (
+    "border:0;padding:.16rem 0;text-align:left;overflow:hidden;text-overflow:ellipsis;"
+    "white-space:nowrap"
+)
 LARGE = "display:block;font-size:1.7rem;line-height:1.25;overflow:hidden;text-overflow:ellipsis"
 LINE = "display:flex;align-items:center;gap:.4rem"
 TRACK = "flex:1;height:.8rem;background:rgba(128,128,128,.14);border-radius:2px"
-NUMBER = "flex:0 0 3rem;text-align:right;font-size:.85rem"
+NUMBER = "flex:0 0 2.5rem;text-align:right;font-size:.85rem"
 RULE = "border-top:1px solid rgba(128,128,128,.35)"
 
 
@@ -44,9 +47,11 @@ def three_answers(
         f"{_time(reply.milliseconds)}</td>"
         for arm, reply in replies.items()
     )
+    width = f"min(24%,{2 + max(len(class_names[i]) for i in shown) / 2:g}rem)"
     last = f"{NAME};{RULE};font-size:.85rem"
+    columns = f'<colgroup><col style="width:{width}"></colgroup>'
     st.html(
-        f'<table style="{TABLE}" data-testid="answers"><colgroup><col style="width:18%"></colgroup>'
+        f'<table style="{TABLE}" data-testid="answers">{columns}'
         f'<thead><tr><th style="{NAME}"></th>{head}</tr></thead><tbody>{body}</tbody>'
         f'<tfoot><tr><td style="{last}">Time</td>{foot}</tr></tfoot></table>'
     )
@@ -94,12 +99,13 @@ def _row(
 def _cell(arm: ArmName, row: np.ndarray, number: int, name: str) -> str:
     look, share = LOOKS[arm], float(row[number])
     weight = 700 if number == int(row.argmax()) else 400
+    faint = ";opacity:.6" if share < 0.005 else ""
     words = escape(f"{look.label} gives {name} {100 * share:.1f} %")
     return (
         f'<td style="{CELL}" title="{words}"><div style="{LINE}"><div style="{TRACK}">'
         f'<div style="width:{100 * share:.1f}%;height:100%;background:{look.colour};'
-        f'border-radius:2px"></div></div><span style="{NUMBER};font-weight:{weight}" '
-        f'data-testid="share-{arm}-{number}">{100 * share:.1f} %</span></div></td>'
+        f'border-radius:2px"></div></div><span style="{NUMBER};font-weight:{weight}{faint}" '
+        f'data-testid="share-{arm}-{number}">{100 * share:.0f} %</span></div></td>'
     )
 
 
