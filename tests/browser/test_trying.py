@@ -1,0 +1,117 @@
+"""One draws with the mouse or a finger, and three models answer."""
+
+import re
+
+import pytest
+
+from kdcore.recipe import Recipe
+from kdcore.result import ARMS
+from kdcore.runs.store import Store
+from kdcore.runs.worker import execute
+from kdcore.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+FOUR = [[(480, 150), (280, 560), (720, 560)], [(600, 340), (600, 860)]]
+
+
+@pytest.fixture(scope="module")
+def done(app):
+    """Have a recipe run under the app's home."""
+
+    def do(**changes):
+        settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
+        store = Store(settings)
+        recipe = Recipe(
+            teacher={"options": {"widths": [64]}},
+            student={"options": {"widths": [16]}},
+            teacher_training={"steps": 200},
+            training={"steps": 200},
+            seeds=(0,),
+            **changes,
+        )
+        run = store.submit(recipe, "to be tried")
+        execute(run.id, settings)
+        return store.get(run.id)
+
+    return do
+
+
+def draw(tab, strokes):
+    """With the button held down along each stroke."""
+    box = tab.get_by_test_id("sheet").bounding_box()
+    scale = box["width"] / 1000
+    for stroke in strokes:
+        (x, y), *rest = [(box["x"] + scale * x, box["y"] + scale * y) for x, y in stroke]
+        tab.mouse.move(x, y)
+        tab.mouse.down()
+        for place in rest:
+            tab.mouse.move(*place, steps=5)
+        tab.mouse.up()
+
+
+def choices(tab):
+    return [tab.get_by_test_id(f"choice-{arm}").inner_text() for arm in ARMS]
+
+
+def test_a_drawn_digit_is_answered_by_all_three_and_clearing_begins_another(visit, done):
+    tab = visit(f"/try_it?run={done().id}")
+    sheet = tab.get_by_test_id("sheet")
+    sheet.get_by_text("Draw a digit here").wait_for()
+    sheet.scroll_into_view_if_needed()
+    draw(tab, FOUR)
+    tab.get_by_text(re.compile(r"of 1 so far")).wait_for()
+    tab.wait_for_timeout(800)  # the second stroke is answered after the first
+    assert sheet.locator("polyline").count() == 2
+    assert choices(tab)[0] == "4"
+    for arm in ARMS:
+        assert re.fullmatch(
+            r"[\d.]+ (µs|ms)", tab.get_by_test_id(f"time-{arm}").inner_text().strip()
+        )
+    assert tab.get_by_test_id("seen").evaluate("i => [i.naturalWidth, i.naturalHeight]") == [8, 8]
+    tab.get_by_test_id("undo").click()
+    assert sheet.locator("polyline").count() == 1
+    tab.get_by_test_id("clear").click()
+    tab.get_by_test_id("answers").wait_for(state="detached")
+    draw(tab, [[(500, 100), (500, 900)]])
+    tab.get_by_text(re.compile(r"of 2 so far")).wait_for()
+    tab.get_by_role("radio", name="Test sample").click()
+    tab.get_by_role("spinbutton").wait_for()
+    tab.get_by_role("radio", name="Draw").click()
+    sheet.locator("polyline").wait_for()  # it is still there
+
+
+def test_a_finger_draws_on_a_phone_and_nothing_is_cut_off(visit, done):
+    tab = visit(f"/try_it?run={done().id}")
+    tab.set_viewport_size({"width": 390, "height": 844})
+    sheet = tab.get_by_test_id("sheet")
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
+    finger = tab.context.new_cdp_session(tab)
+    for kind, share in (("touchStart", 0.2), ("touchMove", 0.5), ("touchMove", 0.8)):
+        at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] * share}
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [at]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    answers = tab.get_by_test_id("answers")
+    answers.wait_for()
+    assert len(sheet.locator("polyline").get_attribute("points").split(" ")) >= 2
+    for each in (sheet, answers):
+        box = each.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+
+
+def test_a_click_on_the_plane_is_answered_and_the_arrow_keys_move_it(visit, done):
+    run = done(task="moons")
+    tab = visit(f"/try_it?run={run.id}")
+    plane = tab.get_by_test_id("plane")
+    plane.scroll_into_view_if_needed()
+    box = plane.bounding_box()
+    plane.click(position={"x": box["width"] * 0.35, "y": box["height"] * 0.2})
+    tab.get_by_test_id("answers").wait_for()
+    assert choices(tab)[0] == "upper"
+    ring = plane.locator("circle").first
+    before = int(ring.get_attribute("cx"))
+    plane.press("ArrowRight")
+    tab.get_by_text(re.compile(r"of 2 so far")).wait_for()
+    assert int(ring.get_attribute("cx")) == before + 20
