@@ -27,7 +27,7 @@ NAME = (
     "border:0;padding:.16rem 0;text-align:left;overflow:hidden;text-overflow:ellipsis;"
     "white-space:nowrap"
 )
-LARGE = "display:block;font-size:1.7rem;line-height:1.25;overflow:hidden;text-overflow:ellipsis"
+LARGE = "display:block;line-height:1.25;overflow:hidden;text-overflow:ellipsis"
 LINE = "display:flex;align-items:center;gap:.4rem"
 TRACK = "flex:1;height:.8rem;background:rgba(128,128,128,.14);border-radius:2px"
 NUMBER = "flex:0 0 2.5rem;text-align:right;font-size:.85rem"
@@ -47,7 +47,7 @@ def three_answers(
         f"{_time(reply.milliseconds)}</td>"
         for arm, reply in replies.items()
     )
-    width = f"min(24%,{2 + max(len(class_names[i]) for i in shown) / 2:g}rem)"
+    width = f"{min(5.5, 1.5 + max(len(class_names[i]) for i in shown) / 2):g}rem"
     last = f"{NAME};{RULE};font-size:.85rem"
     columns = f'<colgroup><col style="width:{width}"></colgroup>'
     st.html(
@@ -80,10 +80,11 @@ def _shown(rows: Sequence[np.ndarray], label: int | None) -> np.ndarray:
 
 def _head(arm: ArmName, replies: Replies, row: np.ndarray, class_names: Sequence[str]) -> str:
     look, best = LOOKS[arm], replies[arm].choice
+    size = 1.7 if max(map(len, class_names)) <= 6 else 1.15
     return (
         f'<th scope="col" style="{HEAD}" title="{look.label}"><span style="font-size:.85rem">'
         f'<span style="color:{look.colour}">{MARKERS[look.marker]}</span> {look.short}</span>'
-        f'<b style="{LARGE}" data-testid="choice-{arm}">{escape(class_names[best])}</b></th>'
+        f'<b style="{LARGE};font-size:{size}rem" data-testid="choice-{arm}">{escape(class_names[best])}</b></th>'
     )
 
 
