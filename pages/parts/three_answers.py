@@ -84,7 +84,8 @@ def _head(arm: ArmName, replies: Replies, row: np.ndarray, class_names: Sequence
     return (
         f'<th scope="col" style="{HEAD}" title="{look.label}"><span style="font-size:.85rem">'
         f'<span style="color:{look.colour}">{MARKERS[look.marker]}</span> {look.short}</span>'
-        f'<b style="{LARGE};font-size:{size}rem" data-testid="choice-{arm}">{escape(class_names[best])}</b></th>'
+        f'<b style="{LARGE};font-size:{size}rem" data-testid="choice-{arm}">'
+        f"{escape(class_names[best])}</b></th>"
     )
 
 
