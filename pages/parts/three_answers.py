@@ -47,7 +47,8 @@ def three_answers(
         f"{_time(reply.milliseconds)}</td>"
         for arm, reply in replies.items()
     )
-    width = f"{min(5.5, 1.5 + max(len(class_names[i]) for i in shown) / 2):g}rem"
+    longest = max(len(class_names[i]) for i in shown)
+    width = "22%" if longest > 8 else f"{1.5 + longest / 2:g}rem"
     last = f"{NAME};{RULE};font-size:.85rem"
     columns = f'<colgroup><col style="width:{width}"></colgroup>'
     st.html(
@@ -95,7 +96,8 @@ def _row(
     name = escape(class_names[number])
     true = ' <span title="the true class">✓</span>' if number == label else ""
     cells = "".join(_cell(arm, row, number, class_names[number]) for arm, row in rows.items())
-    return f'<tr><th scope="row" style="{NAME};font-weight:400">{name}{true}</th>{cells}</tr>'
+    head = f'<th scope="row" style="{NAME};font-weight:400" title="{name}">{name}{true}</th>'
+    return f"<tr>{head}{cells}</tr>"
 
 
 def _cell(arm: ArmName, row: np.ndarray, number: int, name: str) -> str:
