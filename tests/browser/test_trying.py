@@ -78,7 +78,7 @@ def test_a_drawn_digit_is_answered_by_all_three_and_clearing_begins_another(visi
     tab.get_by_role("radio", name="Test sample").click()
     tab.get_by_role("spinbutton").wait_for()
     tab.get_by_role("radio", name="Draw").click()
-    sheet.locator("polyline").wait_for()  # it is still there
+    sheet.locator("polyline").wait_for(state="attached")  # it is still there
 
 
 def test_a_finger_draws_on_a_phone_and_nothing_is_cut_off(visit, done):
