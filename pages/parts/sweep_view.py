@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from kdcore.axes import dimensions
@@ -14,6 +15,7 @@ from kdcore.runs.sweeps import SweepRun, member_table
 from kdcore.sweep import Sweep, changed
 from kdcore.sweep_charts import (
     MEASURES,
+    Measure,
     Side,
     member_words,
     setting_words,
@@ -72,7 +74,7 @@ def _shown(sweep_id: str) -> None:
     table, sides = _table(run), sides_of(run.sweep)
     _failures(run, table)
     shown, x, y = _slice(table, sides)
-    _map(run.sweep, shown, x, y)
+    _map(run, shown, x, y)
     reading(shown)
     if not run.left:
         _await_costs(run, table)
@@ -209,7 +211,7 @@ def _slice(table: pd.DataFrame, sides: Sequence[Side]) -> tuple[pd.DataFrame, Si
     return table, x, y
 
 
-def _map(sweep: Sweep, table: pd.DataFrame, x: Side, y: Side | None) -> None:
+def _map(run: SweepRun, table: pd.DataFrame, x: Side, y: Side | None) -> None:
     measure = st.segmented_control(
         "Shown",
         list(MEASURES),
@@ -220,7 +222,8 @@ def _map(sweep: Sweep, table: pd.DataFrame, x: Side, y: Side | None) -> None:
         bind="query-params",
         label_visibility="collapsed",
     )
-    figure = sweep_map(table, x, y, measure, _kept_control_axes(sweep.to_json()), _chosen())
+    state = (run.id, run.changed, *run.counts.items())
+    figure = _kept_map(state, measure, _chosen(), tuple(table["place"]), run.sweep, table, x, y)
     st.plotly_chart(
         figure,
         key="sweep.map",
@@ -236,7 +239,23 @@ def _map(sweep: Sweep, table: pd.DataFrame, x: Side, y: Side | None) -> None:
     st.caption(f"{words}, none is filled in between. Click one to see what it says.")
     rows = table[table["place"] == _chosen()].to_dict("records")
     if rows:
-        _member(sweep, rows[0], [each for each in (x, y) if each is not None])
+        _member(run.sweep, rows[0], [each for each in (x, y) if each is not None])
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _kept_map(
+    state: tuple[object, ...],
+    measure: Measure,
+    chosen: int | None,
+    places: tuple[int, ...],
+    _sweep: Sweep,
+    _table: pd.DataFrame,
+    _x: Side,
+    _y: Side | None,
+) -> go.Figure:
+    """Of a thousand cells, a figure takes longer than all the rest of the page."""
+    control_axes = _kept_control_axes(_sweep.to_json())
+    return sweep_map(_table, _x, _y, measure, control_axes, chosen)
 
 
 def _chosen() -> int | None:
