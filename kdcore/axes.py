@@ -189,7 +189,7 @@ def _student(recipe: Recipe, catalogue: Catalogue) -> Iterator[Dimension]:
     if any(isinstance(value, list) and value for value in recipe.student.options.values()):
         factors = _different(recipe, (0.125, 0.25, 0.5, 1, 2, 4, 8))
         yield Dimension(
-            *("student.width", "Student's widths, times", factors),
+            *("student.width", "Student's width factor", factors),
             *(tuple(factor for factor in factors if 0.25 <= factor <= 4), 0.001, 1000),
             log=True,
         )
