@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 
 from kdcore import tasks
 from kdcore.classroom import Member, check_finite
 from kdcore.errors import KdError
 from kdcore.experiment import Experiment
 from kdcore.measure.size import of_choice
+from kdcore.outcome import student_key
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress, Result
 from kdcore.shared import Shared
@@ -126,9 +128,10 @@ def parts(recipes: Sequence[Recipe]) -> Iterator[range]:
 
     As many as share a teacher's answers well, and as few as fit into memory.
     """
-    start, weights = 0, 0
+    start, weights, shared = 0, 0, Shared()
     for place, recipe in enumerate(recipes):
-        own = 2 * len(recipe.seeds) * _parameters(recipe)
+        student = shared.once(student_key(recipe), partial(_parameters, recipe))
+        own = 2 * len(recipe.seeds) * student
         if place > start and (place - start == SIDE_BY_SIDE or weights + own > MOST_WEIGHTS):
             yield range(start, place)
             start, weights = place, 0

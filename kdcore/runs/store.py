@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Engine,
     Row,
@@ -94,6 +95,15 @@ class Silent(NamedTuple):
     run_id: str
     task: str
     cluster: str | None
+
+
+class Ended(NamedTuple):
+    """An attempt that is over: how it ended, why if it failed, and what came of it if anything."""
+
+    run: Run
+    state: State
+    error: str | None = None
+    result: Result | None = None
 
 
 class Listed(NamedTuple):
@@ -213,35 +223,37 @@ class Store:
 
     # commands of a worker
 
-    def claim(self, run_id: str, task: str | None = None) -> Run | None:
-        """Begin a new attempt at a run, from nothing; None where it is no longer wanted.
+    def claim(self, run_id: str) -> Run | None:
+        """Begin a new attempt at a run, from nothing; None where it is no longer wanted."""
+        return next(iter(self.claim_all([run_id])), None)
 
-        task: under which the run was handed over; where it was handed over anew since, it is left
-        to that task.
+    def claim_all(self, run_ids: Sequence[str], task: str | None = None) -> list[Run]:
+        """The same for several at once, in their order, without those no longer wanted.
+
+        task: under which the runs were handed over; those that were handed over anew since are
+        left to that task.
         """
         now = time.time()
-        mine = [runs.c.id == run_id, runs.c.state.in_(UNFINISHED)]
+        mine: list[ColumnElement[bool]] = [runs.c.id.in_(run_ids), runs.c.state.in_(UNFINISHED)]
         mine += [] if task is None else [runs.c.task == task]
         with self.begin() as connection:
-            claimed = connection.execute(
+            claimed = connection.scalars(
                 update(runs)
                 .where(*mine, runs.c.stop_requested.is_(False))
                 .values(
-                    state="running",
-                    attempt=runs.c.attempt + 1,
-                    started=now,
-                    heartbeat=now,
-                    progress=None,
-                    result=None,
-                    summary=None,
+                    **{"state": "running", "attempt": runs.c.attempt + 1},
+                    **{"started": now, "heartbeat": now},
+                    **{"progress": None, "result": None, "summary": None},
                 )
-            ).rowcount
-            if claimed:
-                connection.execute(delete(events).where(events.c.run_id == run_id))
-                connection.execute(delete(artifacts).where(artifacts.c.run_id == run_id))
-                return _run(self._row(connection, run_id))
-            connection.execute(update(runs).where(*mine).values(state="cancelled", finished=now))
-        return None
+                .returning(runs.c.id)
+            ).all()
+            unwanted = update(runs).where(*mine, runs.c.id.not_in(claimed))
+            connection.execute(unwanted.values(state="cancelled", finished=now))
+            for table in (events, artifacts):
+                connection.execute(delete(table).where(table.c.run_id.in_(claimed)))
+            rows = connection.execute(select(runs).where(runs.c.id.in_(claimed))).all()
+        found = {row.id: _run(row) for row in rows}
+        return [found[run_id] for run_id in run_ids if run_id in found]
 
     def record(
         self,
@@ -299,12 +311,20 @@ class Store:
 
     def finish(self, run: Run, state: State, error: str | None = None) -> None:
         """End this attempt, unless it is over already."""
+        self.finish_all([Ended(run, state, error)])
+
+    def finish_all(self, ended: Iterable[Ended]) -> None:
+        """The same for several at once; what came of them, if anything, is written with it."""
+        now = time.time()
         with self.begin() as connection:
-            connection.execute(
-                update(runs)
-                .where(*_mine(run))
-                .values(state=state, error=error, finished=time.time())
-            )
+            for each in ended:
+                if each.result is not None:
+                    self._record(connection, each.run, (), None, each.result)
+                connection.execute(
+                    update(runs)
+                    .where(*_mine(each.run))
+                    .values(state=each.state, error=each.error, finished=now)
+                )
 
     def interrupt(self, run_id: str, silent_since: float) -> bool:
         """Mark an unfinished run as interrupted unless it gave a sign of life after that time."""

@@ -297,6 +297,14 @@ def member_table(run: SweepRun, members: Sequence[MemberRow]) -> pd.DataFrame:
     return found.assign(**dict.fromkeys(missing))
 
 
+def blank_table(sweep: Sweep) -> pd.DataFrame:
+    """The table of a sweep that nobody has submitted: every member waits, none has a number."""
+    run = SweepRun("", sweep, "", 0.0, {}, 0.0, {})
+    return member_table(
+        run, [MemberRow("", place, "queued", None, None) for place in range(len(sweep))]
+    )
+
+
 def _queued(recipe: Recipe, place: int, now: float) -> dict[str, Any]:
     return {
         **{"id": secrets.token_hex(6), "recipe_id": recipe.id, "recipe": recipe.model_dump_json()},

@@ -22,7 +22,7 @@ from kdcore.outcome import student_key
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
 from kdcore.runs.searches import Searches, SearchRun, optuna_plainly
-from kdcore.runs.store import Run, State, Store
+from kdcore.runs.store import Ended, Run, State, Store
 from kdcore.runs.sweeps import Sweeps
 from kdcore.samples import Samples
 from kdcore.search import Tried
@@ -71,8 +71,7 @@ def execute_part(run_ids: Sequence[str], task: str, settings: Settings) -> None:
     as they are.
     """
     store = _store(settings)
-    wanted = [store.claim(run_id, task) for run_id in run_ids]
-    claimed = [run for run in wanted if run is not None]
+    claimed = store.claim_all(run_ids, task)
     if not claimed:
         return
     with _heartbeat(store, *claimed), _one_at_a_time:
@@ -159,6 +158,7 @@ class _Part:
         self.store = store
         self.left = dict(enumerate(claimed))
         self.progress: dict[int, Progress] = {}
+        self.ended: list[Ended] = []
         self.flushed = time.monotonic()
 
     def work(self, shelf: Shelf) -> None:
@@ -185,30 +185,35 @@ class _Part:
                 self._end(place, "failed", str(happening))
             self._flush()
             if not self.left:
-                return
+                break
+        self._write_ends()
 
     def fail(self, sentence: str) -> None:
         """End all that are left."""
         for place in list(self.left):
             self._end(place, "failed", sentence)
+        self._write_ends()
 
     def _end(
         self, place: int, state: State, sentence: str | None = None, result: Result | None = None
     ) -> None:
-        run = self.left.pop(place)
-        if result is not None:
-            self.store.record(run, result=result)
-        _last_word(self.store, run, state, sentence)
+        self.ended.append(Ended(self.left.pop(place), state, sentence, result))
 
     def _flush(self) -> None:
-        if time.monotonic() - self.flushed < PART_FLUSH_SECONDS:
+        """Write what there is to tell, all at once, for each time the disk is waited for."""
+        if self.left and time.monotonic() - self.flushed < PART_FLUSH_SECONDS:
             return
+        self._write_ends()
         told = [(run, self.progress.get(place), None) for place, run in self.left.items()]
         wanted = self.store.record_all(told)
         for place, run in list(self.left.items()):
             if run.id not in wanted:
                 self._end(place, "cancelled")
         self.flushed = time.monotonic()
+
+    def _write_ends(self) -> None:
+        ended, self.ended = self.ended, []
+        _persistently(lambda: self.store.finish_all(ended))
 
 
 def warm_up() -> None:

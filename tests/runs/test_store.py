@@ -10,7 +10,7 @@ from kdcore.errors import RunError, StoreError
 from kdcore.recipe import Recipe
 from kdcore.result import ARMS, Arm, Event, Progress, Result
 from kdcore.runs.schema import runs
-from kdcore.runs.store import Store
+from kdcore.runs.store import Ended, Store
 from kdcore.settings import Settings
 from kdcore.statistics import Difference
 
@@ -164,6 +164,30 @@ def test_a_stop_that_came_between_two_attempts_cancels_the_next(store, running):
     store.request_stop(running.id)
     assert store.claim(running.id) is None
     assert store.get(running.id).state == "cancelled"
+
+
+def test_several_are_claimed_at_once_but_for_those_no_longer_wanted(store):
+    first, stopped, last = (store.submit(RECIPE, name).id for name in "abc")
+    store.request_stop(stopped)
+    assert [run.id for run in store.claim_all([last, stopped, first])] == [last, first]
+    assert store.get(stopped).state == "cancelled"
+
+
+def test_runs_that_were_handed_over_anew_are_left_to_their_new_task(store):
+    run_id = store.submit(RECIPE, "mine").id
+    assert store.claim_all([run_id], task="an older one") == []
+    assert store.get(run_id).state == "queued"
+
+
+def test_several_ends_are_written_at_once_each_with_what_came_of_it(store):
+    one, other, over = store.claim_all([store.submit(RECIPE, name).id for name in "abc"])
+    store.finish(over, "cancelled")
+    ends = [Ended(one, "done", result=result()), Ended(other, "failed", "why")]
+    store.finish_all([*ends, Ended(over, "done", result=result())])
+    first, second, third = (store.get(run.id) for run in (one, other, over))
+    assert (first.state, first.result) == ("done", result())
+    assert (second.state, second.error, second.result) == ("failed", "why", None)
+    assert (third.state, third.result) == ("cancelled", None)
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
