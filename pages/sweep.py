@@ -1,6 +1,7 @@
 """Sweep: a whole map of settings from one click, each cell measured."""
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from kdcore.errors import RunError
 from kdcore.sweep import Sweep
@@ -15,7 +16,7 @@ from pages.parts.sweep_form import (
     show_plan,
     sweep_form,
 )
-from pages.parts.sweep_view import SHOWN, show_sweep
+from pages.parts.sweep_view import SHOWN, show_blank, show_sweep
 from pages.parts.widgets import ago
 
 RECENT = 5
@@ -34,8 +35,8 @@ def launch(sweep: Sweep) -> None:
 
 @st.fragment
 @plainly
-def controls() -> None:
-    """The form, what it would take, and its button."""
+def controls(blank: DeltaGenerator | None) -> None:
+    """The form, what it would take, and its button; in `blank`, the map as it would be."""
     example_picker()
     place = st.container()
     sweep = sweep_form()
@@ -48,16 +49,17 @@ def controls() -> None:
         disabled=sweep is None,
         key="paint",
     )
-    if sweep is None:
-        return
-    with place:
-        if pressed:
-            plainly(launch)(sweep)
-        show_plan(sweep, ahead)
+    if sweep is not None:
+        with place:
+            if pressed:
+                plainly(launch)(sweep)
+            show_plan(sweep, ahead)
+    if blank is not None:
+        show_blank(sweep, blank)
 
 
-def welcome() -> None:
-    """What to do first, and what is already there."""
+def welcome() -> DeltaGenerator:
+    """What to do first, what is already there, and a place for the map to be painted."""
     st.subheader("Press Paint the map", anchor=False)
     st.markdown(
         "Every combination of the values on the left is trained for real, with and without the "
@@ -65,7 +67,9 @@ def welcome() -> None:
         "it hurts, and where the seeds cannot tell.\n\n"
         "Small dense students learn side by side, so that twenty-five settings take seconds."
     )
+    blank = st.empty()
     earlier()
+    return blank
 
 
 def earlier(but: str | None = None) -> None:
@@ -101,12 +105,8 @@ def prepare() -> None:
 
 
 @plainly
-def outcome() -> None:
-    """The sweep in the address, or a welcome."""
-    sweep_id = st.query_params.get("sweep")
-    if sweep_id is None:
-        welcome()
-        return
+def outcome(sweep_id: str) -> None:
+    """The sweep in the address."""
     if st.session_state.pop(JUST_LAUNCHED, None) == sweep_id:
         bring_into_view(key=f"view.{sweep_id}")
     show_sweep(sweep_id)
@@ -117,7 +117,10 @@ def outcome() -> None:
 prepare()
 st.title("Where does the teacher help?", anchor=False)
 left, right = st.columns([3, 9], gap="large")
-with left:
-    controls()
 with right:
-    outcome()
+    blank = None if "sweep" in st.query_params else welcome()
+with left:
+    controls(blank)
+with right:
+    if blank is None:
+        outcome(st.query_params["sweep"])

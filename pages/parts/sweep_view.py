@@ -8,13 +8,15 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from kdcore.axes import dimensions
 from kdcore.errors import KdError
-from kdcore.runs.sweeps import SweepRun, member_table
+from kdcore.runs.sweeps import SweepRun, blank_table, member_table
 from kdcore.sweep import Sweep, changed
 from kdcore.sweep_charts import (
     MEASURES,
+    MOST_TEXTS,
     Measure,
     Side,
     member_words,
@@ -76,11 +78,32 @@ def _shown(sweep_id: str) -> None:
     shown, x, y = _slice(table, sides)
     _map(run, shown, x, y)
     reading(shown)
-    if not run.left:
-        _await_costs(run, table)
+    if run.left:
+        return  # what more there is to draw would cost the very processor that they learn on
+    _await_costs(run, table)
     lines_and_front(table, shown, x, y, _chosen())
-    if not run.left:
-        all_members(table, sides, f"parallel.{run.id}")
+    all_members(table, sides, f"parallel.{run.id}")
+
+
+def show_blank(sweep: Sweep | None, place: DeltaGenerator) -> None:
+    """The map of a sweep that is not painted yet, with all its cells and no number."""
+    if sweep is None or len(sweep) > MOST_TEXTS:
+        place.empty()
+        return
+    figure = _kept_blank(sweep.to_json(), sweep)
+    place.plotly_chart(
+        figure,
+        key="sweep.blank",
+        config={"displayModeBar": False, "staticPlot": True},
+        alt="The map before it is painted: a cell for each setting, none measured.",
+    )
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _kept_blank(sweep_json: str, _sweep: Sweep) -> go.Figure:
+    sides = sides_of(_sweep)
+    table = with_words(blank_table(_sweep), sides)
+    return sweep_map(table, sides[0], sides[1] if len(sides) > 1 else None, "difference")
 
 
 def _table(run: SweepRun) -> pd.DataFrame:

@@ -71,6 +71,13 @@ def test_a_newcomers_map_is_said_in_full_before_it_is_painted(open_app):
     assert not app.button(key="paint").disabled
 
 
+def test_the_map_to_be_painted_has_all_its_cells_and_no_number(open_app):
+    app = open_app("pages/sweep.py")
+    assert texts(app, "sweep.blank") == [""] * 25
+    app.selectbox(key="sweep.y").set_value("").run()
+    assert texts(app, "sweep.blank") == [""] * 5
+
+
 def test_the_time_it_takes_is_told_once_it_is_known(open_app, monkeypatch):
     monkeypatch.setattr(Runner, "forecast", lambda *_: Forecast(teachers=2.0, students=10.0))
     app = open_app("pages/sweep.py")
