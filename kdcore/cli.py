@@ -6,6 +6,7 @@ import argparse
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 from io import TextIOWrapper
 from pathlib import Path
@@ -64,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, metavar="DIR", help="also write search.json, trials.csv and best.json"
     )
     search.set_defaults(command=_search)
+    gallery = commands.add_parser("gallery", help="run recipes for visitors to find at once")
+    gallery.add_argument("recipes", metavar="RECIPE.json", nargs="+", type=Path)
+    gallery.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the app's KDCORE_GALLERY"
+    )
+    gallery.set_defaults(command=_gallery)
     serve = commands.add_parser("cluster", help="serve this machine's workers until they are idle")
     serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
     serve.set_defaults(command=_cluster)
@@ -255,6 +262,24 @@ def _write(out: Path, result: Result, events: list[Event], shelf: Shelf) -> None
         raise HomeError(
             f"cannot write to {out}: {error.strerror}; give --out another folder"
         ) from None
+
+
+def _gallery(options: argparse.Namespace) -> int:
+    recipes = {path.stem: Recipe.load(path) for path in options.recipes}
+    from kdcore.experiment import default_shelf, steps
+    from kdcore.result import Event, Result
+    from kdcore.runs.gallery import keep, tidy
+
+    shelf = default_shelf()
+    for number, (stem, recipe) in enumerate(recipes.items(), 1):
+        began, happened = time.time(), list(steps(recipe, shelf))
+        told = [each for each in happened if isinstance(each, Event)]
+        (result,) = [each for each in happened if isinstance(each, Result) and each.measured]
+        keep(options.out, stem, began, result, told, shelf)
+        line = f"{number} of {len(recipes)}, {stem}: {result.verdict}"
+        print(line, file=sys.stderr, flush=True)
+    tidy(options.out)
+    return 0
 
 
 def _cluster(options: argparse.Namespace) -> int:

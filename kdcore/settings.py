@@ -12,13 +12,17 @@ from platformdirs import user_data_path
 
 from kdcore.errors import HomeError
 
+GALLERY = Path(__file__).parents[1] / "assets" / "gallery"
+"""The one that comes with the project."""
+
 
 @dataclass(frozen=True)
 class Settings:
     """home: database and artifacts; data: data sets; scheduler: a Dask cluster's address; trace:
-    whether each run leaves a profile of itself.
+    whether each run leaves a profile of itself; gallery: a folder of finished runs to be shown.
 
-    From KDCORE_HOME, KDCORE_DATA, KDCORE_DATABASE_URL, KDCORE_SCHEDULER and KDCORE_TRACE.
+    From KDCORE_HOME, KDCORE_DATA, KDCORE_DATABASE_URL, KDCORE_SCHEDULER, KDCORE_TRACE and
+    KDCORE_GALLERY.
     """
 
     home: Path
@@ -26,13 +30,14 @@ class Settings:
     database_url: str
     scheduler: str | None = None
     trace: bool = False
+    gallery: Path = GALLERY
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Settings of this process; an empty variable counts as unset."""
         home = environment.get("KDCORE_HOME")
         folder = Path(home).expanduser().absolute() if home else user_data_path("kdcore", False)
-        data = environment.get("KDCORE_DATA")
+        data, gallery = environment.get("KDCORE_DATA"), environment.get("KDCORE_GALLERY")
         return cls(
             home=folder,
             data=Path(data).expanduser().absolute() if data else folder / "data",
@@ -40,6 +45,7 @@ class Settings:
             or f"sqlite:///{folder / 'kdcore.db'}",
             scheduler=_address(environment.get("KDCORE_SCHEDULER", "")) or None,
             trace=environment.get("KDCORE_TRACE", "") not in ("", "0"),
+            gallery=Path(gallery).expanduser().absolute() if gallery else GALLERY,
         )
 
     def environment(self) -> dict[str, str]:
@@ -50,6 +56,7 @@ class Settings:
             "KDCORE_DATABASE_URL": self.database_url,
             "KDCORE_SCHEDULER": self.scheduler or "",
             "KDCORE_TRACE": "1" if self.trace else "",
+            "KDCORE_GALLERY": str(self.gallery),
         }
 
     def ready_home(self) -> Path:

@@ -8,7 +8,16 @@ from kdcore import charts
 from kdcore.errors import RunError
 from kdcore.recipe import Recipe
 from pages.parts.bring_into_view import bring_into_view
-from pages.parts.recipe_form import fill, fill_task, is_filled, name_for, preset_picker, recipe_form
+from pages.parts.recipe_form import (
+    fill,
+    fill_task,
+    is_filled,
+    name_for,
+    preset_began_with,
+    preset_picker,
+    preset_was_picked,
+    recipe_form,
+)
 from pages.parts.run_view import show_run
 from pages.parts.services import catalogue, plainly, run_label, runner, store
 
@@ -17,6 +26,8 @@ OPEN_RECIPE = "open_recipe"
 
 OPEN_TASK = "open_task"
 """Session key under which another page hands over the task to distill on."""
+
+RECENT = 3
 
 JUST_LAUNCHED = "just_launched"
 """Session key of the run that this visitor has started and not seen yet."""
@@ -49,6 +60,8 @@ def controls() -> None:
     if pressed and recipe is not None:
         with place:
             plainly(launch)(recipe)
+    if preset_was_picked() and "run" not in st.query_params:
+        st.rerun()  # the gallery has that preset's run
 
 
 def welcome() -> None:
@@ -57,23 +70,29 @@ def welcome() -> None:
     st.markdown(
         "A large **teacher** is trained, then the small **student** twice for each seed: once on "
         "the labels alone, once with the teacher's help. You watch both learn, and in a few "
-        "seconds read which one is better, by how much, and whether that could be luck.\n\n"
-        "Everything is measured here and now. Distillation does not always help: try the preset "
-        "**All labels**, or **Learns too slowly**, where it loses."
+        "seconds read which one is better, by how much, and whether that could be luck. "
+        "Distillation does not always help: try the preset **All labels**, or **Learns too "
+        "slowly**, where it loses."
     )
+    for run in store().find(limit=RECENT):
+        if not run.shown:
+            st.page_link(
+                "pages/distill.py",
+                label=f"{run_label(run)} ({run.state})",
+                icon=":material/history:",
+                query_params={"run": run.id},
+            )
+    preset = preset_began_with()
+    exhibit = None if preset is None else store().exhibit(preset.id)
+    if exhibit is not None:
+        show_run(exhibit)
+        return
     # drawn already now, so that the browser has the chart library when the first point comes
     st.plotly_chart(
         charts.awaited("Which student is ahead?", "your students' accuracy, live"),
         key="awaited",
         alt="An empty chart, waiting for a run.",
     )
-    for run in store().find(limit=3):
-        st.page_link(
-            "pages/distill.py",
-            label=f"{run_label(run)} ({run.state})",
-            icon=":material/history:",
-            query_params={"run": run.id},
-        )
 
 
 def outcome() -> None:

@@ -34,6 +34,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test reads or writes what the user keeps."""
     folder = tmp_path / "home"
     monkeypatch.setenv("KDCORE_HOME", str(folder))
+    monkeypatch.setenv("KDCORE_GALLERY", str(tmp_path / "no gallery"))
     for variable in ("KDCORE_DATABASE_URL", "KDCORE_SCHEDULER", "KDCORE_TRACE"):
         monkeypatch.delenv(variable, raising=False)
     return folder

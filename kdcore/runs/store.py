@@ -49,6 +49,9 @@ STATES: tuple[State, ...] = get_args(State)
 UNFINISHED: tuple[State, ...] = ("queued", "running")
 RESTARTABLE: tuple[State, ...] = ("cancelled", "failed", "interrupted")
 
+GALLERY = "g"
+"""The ids of runs from the gallery begin with it, all others with a digit or a to f."""
+
 LISTED = 200
 """A list holds so many runs at most; a filter finds the others."""
 
@@ -88,6 +91,11 @@ class Run:
         """Whether nothing more will happen to it by itself."""
         return self.state not in UNFINISHED
 
+    @property
+    def shown(self) -> bool:
+        """Whether it comes with the project, to be looked at, and was not run here."""
+        return self.id.startswith(GALLERY)
+
 
 class Silent(NamedTuple):
     """An unfinished run that is not heard of: its id, its task's key, and whom it was handed to."""
@@ -112,6 +120,11 @@ class Listed(NamedTuple):
     id: str
     name: str
     created: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is from the gallery."""
+        return self.id.startswith(GALLERY)
 
 
 class Store:
@@ -210,6 +223,11 @@ class Store:
     def delete(self, run_id: str) -> tuple[str, ...]:
         """Delete an ended run; returns the names of artifacts that no other run needs."""
         run = self.get(run_id)
+        if run.shown:
+            raise RunError(
+                f"run {run.name!r} is from the gallery, which comes with the project; set "
+                "KDCORE_GALLERY to another folder to be without it"
+            )
         if not run.ended:
             raise RunError(f"run {run.name!r} is {run.state}; cancel it before you delete it")
         with self.begin() as connection:
@@ -388,6 +406,12 @@ class Store:
         )
         with self.begin() as connection:
             return [Listed(*row) for row in connection.execute(query)]
+
+    def exhibit(self, recipe_id: str) -> Run | None:
+        """The gallery's run of a recipe, if it has one."""
+        query = select(runs).where(runs.c.recipe_id == recipe_id, runs.c.id.startswith(GALLERY))
+        with self.begin() as connection:
+            return next(iter(_readable(connection.execute(query))), None)
 
     def unfinished(self) -> list[Run]:
         """Queued and running runs, oldest first: the order in which they are worked on."""

@@ -49,6 +49,12 @@ _SIMPLE = [name for name in Training.model_fields if name != "augmentation"]
 FIRST_PRESET = "digits-few-labels"
 ASK_AGAIN_SECONDS = 1.5
 
+BEGAN_WITH = "form.began_with"
+"""Session key of the preset that the form held last."""
+
+PICKED = "form.picked"
+"""Session key that is there after a click on a preset."""
+
 
 @st.cache_data
 def presets() -> dict[str, Recipe]:
@@ -263,16 +269,31 @@ def preset_picker(catalogue: Catalogue) -> None:
                 preset.title,
                 icon=":material/check:" if name == chosen else None,
                 key=f"preset.{name}",
-                on_click=fill,
+                on_click=_pick,
                 args=(preset,),
             )
     if chosen is not None:
-        st.session_state["form.began_with"] = chosen
+        st.session_state[BEGAN_WITH] = chosen
     # it stays when a setting is changed: nothing may jump from under the mouse
-    began_with = st.session_state.get("form.began_with")
-    if began_with is not None:
+    preset = preset_began_with()
+    if preset is not None:
         changed = "" if chosen else " :gray-badge[changed]"
-        st.caption(presets()[began_with].about + changed)
+        st.caption(preset.about + changed)
+
+
+def _pick(preset: Recipe) -> None:
+    st.session_state[PICKED] = True
+    fill(preset)
+
+
+def preset_was_picked() -> bool:
+    """Whether the visitor has just picked a preset; said once."""
+    return bool(st.session_state.pop(PICKED, False))
+
+
+def preset_began_with() -> Recipe | None:
+    """The preset that the form held last, before anything of it was changed."""
+    return presets().get(st.session_state.get(BEGAN_WITH, ""))
 
 
 def _matching_preset(catalogue: Catalogue) -> str | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import streamlit as st
 
 from kdcore import answers
@@ -12,7 +10,7 @@ from kdcore.errors import RunError
 from kdcore.result import ARMS
 from kdcore.runs.store import Listed, Run
 from pages.parts.cards import MARKERS, accuracy_text
-from pages.parts.services import store, verbatim
+from pages.parts.services import store, verbatim, when
 
 ALL_SEEDS = -1
 """In place of a seed's place."""
@@ -115,7 +113,7 @@ def _about(run: Run) -> None:
 
 
 def _label(run: Listed) -> str:
-    return f"{run.name} · {datetime.fromtimestamp(run.created):%d %b, %H:%M}"
+    return f"{run.name} · {when(run)}"
 
 
 def _unlisted(run_id: str) -> Listed | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 import streamlit as st
 
@@ -63,7 +65,7 @@ def _watched(run_id: str, ended: bool) -> None:
         _chain(run.result)
         _arms(run.result, run.ended)
         if run.result.measured:
-            _costs(run.result)
+            _costs(run.result, "the gallery's" if run.shown else "this")
         if run.ended:
             _answers(run)
 
@@ -81,7 +83,9 @@ def _kept_points(run_id: str, attempt: int) -> pd.DataFrame:
 
 def _header(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader(verbatim(run.name), anchor=False)
+        st.subheader(verbatim(run.name), anchor=False, width="content")
+        if run.shown:
+            st.badge("from the gallery", icon=":material/collections:", color="gray")
         st.space("stretch")
         if not run.ended:
             st.button(
@@ -101,6 +105,12 @@ def _header(run: Run) -> None:
             )
         if run.ended:
             recipe_download(run)
+    if run.shown and run.result is not None:
+        made, machine = datetime.fromtimestamp(run.created), run.result.machine
+        st.caption(
+            f"A real run, made on {made:%d %B %Y} on {machine['system']} with {machine['cores']} "
+            "cores. Press *Distill* to run the same here."
+        )
     if run.state == "queued":
         ahead = store().waiting(before=run.created)
         waiting = f"Queued, {ahead} ahead." if ahead else "Waiting for a worker."
@@ -247,7 +257,7 @@ def _arms(result: Result, ended: bool) -> None:
         )
 
 
-def _costs(result: Result) -> None:
+def _costs(result: Result, whose: str) -> None:
     for column, cost in zip(st.columns(2), ("size", "latency"), strict=True):
         with column:
             st.plotly_chart(
@@ -257,7 +267,7 @@ def _costs(result: Result) -> None:
             )
     machine = result.machine
     st.caption(
-        f"Latency on this machine ({machine['system']}, {machine['cores']} cores): onnxruntime "
+        f"Latency on {whose} machine ({machine['system']}, {machine['cores']} cores): onnxruntime "
         f"{machine['onnxruntime']}, float32, one thread, warmed up, calls interleaved, median of "
         "60 samples. Size: the ONNX file with its weights inside. Both of the first seed's models."
     )

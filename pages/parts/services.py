@@ -15,8 +15,9 @@ from kdcore.catalogue import Catalogue, TaskRecord
 from kdcore.errors import KdError
 from kdcore.ingest.storage import PREFIX
 from kdcore.recipe import Recipe
+from kdcore.runs.gallery import bring_in
 from kdcore.runs.runner import Runner
-from kdcore.runs.store import Run, Store
+from kdcore.runs.store import Listed, Run, Store
 from kdcore.settings import Settings
 from kdcore.uploads import OwnTeacher
 
@@ -28,8 +29,10 @@ SOURCES = ("task", "noise")
 
 @st.cache_resource(show_spinner="Opening the store …")
 def runner() -> Runner:
-    """The app's one runner, shared by all its visitors."""
-    return Runner(Settings.from_environment())
+    """The app's one runner, shared by all its visitors; its store holds the gallery."""
+    found = Runner(Settings.from_environment())
+    bring_in(found.store, found.shelf, found.settings.gallery)
+    return found
 
 
 def store() -> Store:
@@ -94,7 +97,12 @@ def start() -> None:
 
 def run_label(run: Run) -> str:
     """A run's name and time, to tell it from its namesakes, safe to be shown as Markdown."""
-    return f"{verbatim(run.name)} · {datetime.fromtimestamp(run.created):%d %b, %H:%M}"
+    return f"{verbatim(run.name)} · {when(run)}"
+
+
+def when(run: Run | Listed) -> str:
+    """When a run was submitted, or that it comes from the gallery."""
+    return "gallery" if run.shown else f"{datetime.fromtimestamp(run.created):%d %b, %H:%M}"
 
 
 def verbatim(text: str) -> str:

@@ -1,5 +1,6 @@
 """The page Distill, from its first visit to every way a run can end."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from kdcore.errors import RunError
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress
 from kdcore.runs.runner import Runner
+from kdcore.shelf import Shelf
 
 PRESET = "assets/recipes/digits-few-labels.json"
 
@@ -36,6 +38,28 @@ def test_the_first_visit_finds_a_preset_filled_in_and_the_button_ready(open_app)
     assert app.slider(key="form.soft_weight").value == 0.9
     assert app.text_input(key="form.teacher.mlp.widths").value == "256, 256"
     assert not app.button(key="distill").disabled
+
+
+def test_the_first_visit_finds_the_gallerys_run_and_each_preset_its_own(
+    open_app, settings, store, finished, monkeypatch
+):
+    from kdcore.runs.gallery import keep
+
+    run = finished()
+    for title, sees in (("Few", {"labelled": 100, "unlabelled": "rest"}), ("All", {})):
+        recipe = Recipe(**{**Recipe.load(PRESET).model_dump(), "title": title, "transfer": sees})
+        found = replace(run.result, recipe=recipe)
+        shelf = Shelf(settings.home / "artifacts")
+        keep(settings.gallery, title, 1e9, found, store.events(run.id)[0], shelf)
+    app = open_app()
+    assert "Few" in [each.value for each in app.subheader]
+    assert "from the gallery" in words(app)
+    assert "made on 09 September 2001" in words(app)
+    assert "Latency on the gallery's machine" in words(app)
+    app.button(key="preset.digits-all-labels").click().run()
+    assert "All" in [each.value for each in app.subheader]
+    app.slider(key="form.temperature").set_value(9.0).run()
+    assert "All" in [each.value for each in app.subheader]  # nothing jumps
 
 
 def test_the_formula_carries_the_users_numbers(open_app):

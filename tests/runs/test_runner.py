@@ -452,7 +452,7 @@ def test_a_search_in_the_cluster_lets_a_run_in_that_came_later(run_it, quick, hu
     assert eventually(lambda: all(run_it.searches.tried(each.id) for each in searching))
     run = run_it.submit(quick, "later")
     assert eventually(lambda: state(run_it, run) == "done")
-    assert {search_state(run_it, each) for each in searching} == {"running"}
+    assert {search_state(run_it, each) for each in searching} <= {"queued", "running"}
     for each in searching:
         run_it.searches.request_stop(each.id)
     assert eventually(
