@@ -25,6 +25,7 @@ from sqlalchemy import (
     Connection,
     Engine,
     Row,
+    Select,
     create_engine,
     delete,
     event,
@@ -395,17 +396,17 @@ class Store:
         with self.begin() as connection:
             return _readable(connection.execute(query))
 
-    def done_with(self, role: str, limit: int = LISTED) -> list[Listed]:
-        """Done runs that kept a file in that role, newest first: no recipe or result is read."""
-        query = (
-            select(runs.c.id, runs.c.name, runs.c.created)
-            .join(artifacts, artifacts.c.run_id == runs.c.id)
-            .where(artifacts.c.role == role, runs.c.state == "done", runs.c.sweep_id.is_(None))
-            .order_by(runs.c.created.desc(), runs.c.id)
-            .limit(limit)
-        )
+    def done(self, limit: int = LISTED) -> list[Listed]:
+        """Done runs, newest first, members of sweeps aside: no recipe or result is read."""
         with self.begin() as connection:
-            return [Listed(*row) for row in connection.execute(query)]
+            return [Listed(*row) for row in connection.execute(_done(limit))]
+
+    def done_with(self, role: str, limit: int = LISTED) -> list[Listed]:
+        """Those of the done runs that kept a file in that role."""
+        query = _done(limit).join(artifacts, artifacts.c.run_id == runs.c.id)
+        with self.begin() as connection:
+            found = connection.execute(query.where(artifacts.c.role == role))
+            return [Listed(*row) for row in found]
 
     def exhibit(self, recipe_id: str) -> Run | None:
         """The gallery's run of a recipe, if it has one."""
@@ -494,6 +495,16 @@ class Store:
         if row is None:
             raise RunError(f"there is no run {run_id!r}; it may have been deleted")
         return row
+
+
+def _done(limit: int) -> Select[Any]:
+    """Id, name and time of done runs, newest first, members of sweeps aside."""
+    return (
+        select(runs.c.id, runs.c.name, runs.c.created)
+        .where(runs.c.state == "done", runs.c.sweep_id.is_(None))
+        .order_by(runs.c.created.desc(), runs.c.id)
+        .limit(limit)
+    )
 
 
 def _tags_text(tags: list[str] | str) -> str:

@@ -103,6 +103,8 @@ def test_the_done_runs_that_kept_a_file_are_listed_newest_first(store):
     listed = store.done_with("logits")
     assert listed == [(run.id, run.name, run.created) for run in (second, first)]
     assert store.done_with("logits", limit=1) == listed[:1]
+    assert [run.name for run in store.done()] == ["second", "first", "without"]
+    assert store.done(limit=1) == listed[:1]
 
 
 @pytest.mark.parametrize("text", ["100 %", "a_b", "Größe", "it's"])
