@@ -16,7 +16,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kdcore.result import ARMS, SHARE, STUDENTS, Arm, ArmName, Event, Result
+from kdcore.result import ARMS, SHARE, STUDENTS, Arm, ArmName, Event
 from kdcore.statistics import mean, spread
 
 
@@ -51,8 +51,6 @@ MOST_NAMED = 20
 """Up to so many classes have their names at the axis."""
 
 TERM_DASHES = ("solid", "dot", "dash", "dashdot", "longdash", "longdashdot")
-
-COMPARED_DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def frame(events: Iterable[Event]) -> pd.DataFrame:
@@ -162,50 +160,6 @@ def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
     figure.update_xaxes(title=axis, type="log", **_decades(figure))
     figure.update_yaxes(title="test accuracy", ticksuffix=" %")
     return framed(figure, title)
-
-
-def compared_differences(results: Sequence[tuple[str, Result]]) -> go.Figure:
-    """The paired difference of each run with its interval; left of zero distillation hurt."""
-    figure = go.Figure()
-    names = [name for name, _ in results]
-    for name, result in results:
-        gap = result.difference
-        arms = (0, 0) if gap.low is None or gap.high is None else (gap.high - gap.mean,) * 2
-        figure.add_scatter(
-            x=[gap.mean],
-            y=[name],
-            error_x={"array": [arms[0]], "arrayminus": [arms[1]], "thickness": 2, "width": 8},
-            mode="markers",
-            marker={"color": LOOKS["distilled"].colour, "symbol": "circle", "size": 12},
-            showlegend=False,
-            hovertemplate="%{x:+.1f} points",
-        )
-    figure.add_vline(x=0, line={"width": 1, "dash": "dash", "color": "gray"})
-    figure.update_xaxes(title="points of test accuracy, 95 % interval")
-    figure.update_yaxes(categoryorder="array", categoryarray=names[::-1], automargin=True)
-    return framed(figure, "Where did distillation help?", height=140 + 55 * len(names))
-
-
-def compared_curves(curves: Sequence[tuple[str, pd.DataFrame]], steps: int) -> go.Figure:
-    """The distilled students' validation accuracy of several runs, each with its own dash."""
-    figure = go.Figure()
-    for (name, points), dash in zip(curves, COMPARED_DASHES, strict=False):
-        for arm in STUDENTS:
-            line = over_seeds(points, arm, "accuracy")
-            look = LOOKS[arm]
-            figure.add_scatter(
-                x=line["step"],
-                y=100 * line["mean"],
-                name=f"{name}: {look.short.lower()}",
-                line={"color": look.colour, "dash": dash, "width": 2},
-                opacity=1.0 if arm == "distilled" else 0.75,
-                hovertemplate="%{y:.1f} %",
-            )
-    figure.update_yaxes(ticksuffix=" %")
-    _style(figure, "How did they get there?", "validation accuracy", steps)
-    # up to eight lines: their names need the room below
-    below = {"y": -0.2, "yanchor": "top"}
-    return figure.update_layout(height=460, legend=below, margin_t=40)
 
 
 def class_counts(names: Sequence[str], counts: Sequence[int]) -> go.Figure:

@@ -80,6 +80,13 @@ def signed(points: float) -> str:
     return "0.0" if rounded == 0 else f"{rounded:+.1f}".replace("-", "−")
 
 
+def accuracy_text(accuracy: Sequence[float]) -> str:
+    """Mean ± standard deviation in percent; a single value stands alone."""
+    deviation = spread(accuracy)
+    around = "" if deviation is None else f"\u00a0±\u00a0{100 * deviation:.1f}"
+    return f"{100 * mean(accuracy):.1f}{around}\u00a0%"
+
+
 def verdict_sentence(difference: Difference) -> str:
     """What the seeds allow one to say, for a reader who knows no statistics."""
     seeds = len(difference.per_seed)

@@ -1,110 +1,282 @@
-"""Compare: two to four runs side by side, and only what differs between them."""
+"""Compare: two to six runs side by side: only what differs between them, and what came of it."""
+
+from collections.abc import Callable
+from functools import partial
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
-from kdcore import charts
-from kdcore.errors import RunError
-from kdcore.result import ARMS
+from kdcore import charts, compare_charts, compare_rows
+from kdcore.charts import LOOKS
+from kdcore.compare_rows import COSTS
+from kdcore.compare_tables import (
+    FEWEST,
+    MOST,
+    Against,
+    Lettered,
+    against,
+    apart,
+    exported,
+    lettered,
+    lucky,
+    outcome_table,
+    settings_table,
+)
+from kdcore.outcome import student_key
+from kdcore.result import STUDENTS
 from kdcore.runs.store import Run
-from kdcore.statistics import signed
-from pages.parts.cards import accuracy_text
-from pages.parts.services import run_label, store
+from kdcore.spoken import settings
+from pages.parts.cards import MARKERS
+from pages.parts.look import figure, picture_format, table_download
+from pages.parts.runs_picker import link, pick_runs
+from pages.parts.services import catalogue, plainly, run_label, store
 
-FEWEST, MOST = 2, 4
-
-
-def flat(values: dict[str, object], prefix: str = "") -> dict[str, str]:
-    """Nested recipe values as dotted names and texts."""
-    rows: dict[str, str] = {}
-    for name, value in values.items():
-        if isinstance(value, dict):
-            rows |= flat(value, f"{prefix}{name}.")
-        else:
-            listed = isinstance(value, list)
-            rows[prefix + name] = ", ".join(map(str, value)) if listed else str(value)
-    return rows
+GLYPHS = MARKERS | {"triangle-up": "▲", "cross": "✚", "x": "✖"}
+VIEWS = ("Accuracy and cost", "All measures")
 
 
-def differing(runs: list[Run]) -> pd.DataFrame:
-    """Recipe fields as rows, runs as columns; only the fields that are not the same in all."""
-    columns = {
-        label: flat(run.recipe.model_dump(mode="json", exclude={"title", "about"}))
-        for label, run in labelled(runs)
-    }
-    frame = pd.DataFrame(columns).fillna("")
-    return frame[frame.nunique(axis=1) > 1]
+Drawn = tuple[go.Figure, pd.DataFrame]
+"""A figure, and the numbers that it draws."""
 
 
-def results(runs: list[Run]) -> pd.DataFrame:
-    """Verdict, difference and accuracies as rows, runs as columns."""
-    columns = {}
-    for label, run in labelled(runs):
-        result = run.result
-        assert result is not None
-        columns[label] = {
-            "Verdict": result.verdict,
-            "Difference, points": signed(result.difference.mean),
-            **{charts.LOOKS[arm].label: accuracy_text(result.arms[arm].accuracy) for arm in ARMS},
-            "Student's parameters": f"{result.arms['distilled'].parameters:,}",
-            "Seconds": f"{result.seconds:.1f}",
-        }
-    return pd.DataFrame(columns)
+@st.cache_resource(max_entries=64, show_spinner=False)
+def kept(of: tuple[str, ...], _draw: Callable[[], Drawn]) -> Drawn:
+    """A figure that was drawn before; of: all that decides how it looks. Finished runs stay."""
+    return _draw()
 
 
-def labelled(runs: list[Run]) -> list[tuple[str, Run]]:
-    """Each run under a letter, short enough for a phone and told apart from its namesakes."""
-    return list(zip("ABCD", runs, strict=False))
+def show(runs: list[Lettered], name: str, alt: str, draw: Callable[[], Drawn], *of: str) -> None:
+    """A figure of these runs, by its name and what else decides how it looks."""
+    told = (f"{run.letter} {run.run_id} {run.words}" for run in runs)
+    drawn, rows = kept((name, *of, *told), draw)
+    figure(drawn, name, alt, lambda: rows)
 
 
-def pick() -> list[str]:
-    """Let the visitor choose finished runs; starts from the ones in the address."""
-    done = {run.id: run_label(run) for run in store().find(states=["done"])}
-    wanted = [each for each in st.query_params.get("runs", "").split(",") if each in done]
-    chosen = st.multiselect(
-        "Runs to lay side by side",
-        list(done),
-        default=wanted[:MOST],
-        format_func=lambda run_id: done[run_id],
-        max_selections=MOST,
-        placeholder="choose two to four finished runs",
+def compared(runs: list[Run]) -> list[Lettered]:
+    """The runs under their letters, their settings in words."""
+    known = catalogue()
+    found = [
+        (run.id, run.name, run.result, settings(run.recipe, known))
+        for run in runs
+        if run.result is not None
+    ]
+    return lettered(found)
+
+
+def paired(runs: list[Lettered], reference: Lettered) -> dict[str, Against]:
+    """Every other run against the reference, by letter."""
+    tested = {task.name: task.test for task in catalogue().tasks}
+    samples = tested.get(reference.recipe.task)
+    others = (run for run in runs if run is not reference)
+    return {run.letter: against(run, reference, samples) for run in others}
+
+
+def named(runs: list[Run], letters: list[Lettered]) -> None:
+    """Each run's mark, letter and name, with a link to all of it."""
+    with st.container(gap=None):
+        for run, each in zip(runs, letters, strict=True):
+            colour, _, symbol = compare_charts.RUN_LOOKS[each.letter]
+            with st.container(
+                horizontal=True, wrap=False, vertical_alignment="center", gap="xsmall"
+            ):
+                st.html(f'<span style="color:{colour}">{GLYPHS[symbol]}</span>', width="content")
+                st.page_link(
+                    "pages/distill.py",
+                    label=f"**{each.letter}** {run_label(run)}",
+                    query_params={"run": run.id},
+                )
+
+
+def say_what_keeps_apart(
+    runs: list[Lettered], reference: Lettered, found: dict[str, Against]
+) -> None:
+    """Which runs can't be compared with the reference, and why."""
+    of = {run.letter: run for run in runs}
+    said = {letter: apart(of[letter], reference, each) for letter, each in found.items()}
+    hard = [sentence for letter, sentence in said.items() if sentence and found[letter].obstacle]
+    soft = [sentence for sentence in said.values() if sentence and sentence not in hard]
+    if hard:
+        st.warning("\n\n".join(hard), icon=":material/link_off:")
+    if soft:
+        st.info("\n\n".join(soft), icon=":material/info:")
+
+
+def tables(runs: list[Lettered], reference: Lettered, found: dict[str, Against]) -> None:
+    """What was set differently, and what came of it; a row a run."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("What was set differently?", anchor=False, width="content")
+        every = st.toggle("All settings", key="all", bind="query-params")
+    changes = settings_table(runs, every=every)
+    if changes.empty:
+        st.caption("Nothing: these runs have the same recipe, and so the same numbers.")
+    elif every:
+        st.table(changes.T, alt="Every setting of each run.")
+    else:
+        st.table(changes, alt="The settings that differ, a row a run.")
+    st.subheader("What came of it?", anchor=False)
+    st.table(outcome_table(runs, reference, found), alt="Accuracies, differences and costs.")
+    st.caption(_how_to_read(reference, lucky(found)))
+    with st.container(horizontal=True, vertical_alignment="center"):
+        rows = partial(exported, runs, reference, found)
+        table_download(rows, "compared-runs", "All of it as CSV")
+        with st.popover("Copy link", icon=":material/link:", type="tertiary"):
+            st.markdown("Opens these runs as they stand here, in this app.")
+            st.code(link(), language=None, wrap_lines=True)
+
+
+def _how_to_read(reference: Lettered, compared: int) -> str:
+    words = (
+        "Accuracy on the test split after the last step, mean ± standard deviation over the seeds. "
+        "Differences are in points and paired by seed, with Student's 95 % interval: the gain is "
+        "each run's distilled student minus its own on labels alone, the other its distilled "
+        f"student minus that of {reference.letter}."
     )
-    if chosen != wanted[:MOST]:
-        st.query_params["runs"] = ",".join(chosen)
-    return chosen
+    if compared > 1:
+        words += f" With {compared} runs held against one, one may look clear by luck."
+    return words
+
+
+def differences(runs: list[Lettered], reference: Lettered, found: dict[str, Against]) -> None:
+    """Both kinds of difference with their intervals."""
+
+    def gains() -> Drawn:
+        own = {run.letter: run.result.difference for run in runs}
+        rows = compare_rows.difference_rows(runs, own)
+        return compare_charts.gains(rows), rows
+
+    def rivals() -> Drawn:
+        gaps = {letter: each.difference for letter, each in found.items() if each.difference}
+        rows = compare_rows.difference_rows(runs, gaps)
+        return compare_charts.rivals(rows, reference.letter), rows
+
+    left, right = st.columns(2)
+    with left:
+        alt = "Each run's difference to labels alone, with its 95 % interval."
+        show(runs, "gains", alt, gains)
+    with right:
+        if any(each.difference for each in found.values()):
+            alt = f"Each run's difference to {reference.letter}, with its 95 % interval."
+            show(runs, "against-reference", alt, rivals, reference.letter)
+        else:
+            st.info(
+                f"No run can be paired with {reference.letter}. Choose another reference, or run "
+                "again on the same data with the same seeds."
+            )
+
+
+def learning(runs: list[Lettered], ended: list[Run]) -> None:
+    """One student's curve in every run."""
+    arm = st.segmented_control(
+        "Curve of",
+        STUDENTS[::-1],
+        default="distilled",
+        required=True,
+        format_func=lambda name: LOOKS[name].short,
+        key="student",
+        bind="query-params",
+    )
+
+    def curves() -> Drawn:
+        events = {run.id: charts.frame(store().events(run.id)[0]) for run in ended}
+        points = {run.letter: events[run.run_id] for run in runs if len(events[run.run_id])}
+        rows = compare_rows.curve_rows(runs, points, arm)
+        return compare_charts.curves(rows, arm), rows
+
+    alt = f"Validation accuracy of each run over the steps: {LOOKS[arm].label}."
+    show(runs, f"curves-{arm}", alt, curves)
+    missing = [run.letter for run in runs if run.run_id in _members(ended)]
+    if missing:
+        st.caption(f"{_listed(missing)} kept no curve, as settings of a map do.")
+
+
+def _members(ended: list[Run]) -> set[str]:
+    return {run.id for run in ended if run.sweep_id is not None}
+
+
+def weighing(runs: list[Lettered]) -> None:
+    """Accuracy against a cost, or all measures side by side."""
+    left, right = st.columns(2, vertical_alignment="bottom")
+    with left:
+        view = st.segmented_control(
+            "Look at", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
+        )
+    if view == VIEWS[1]:
+        show(runs, "measures", "All measures of each run, worst to best.", lambda: measured(runs))
+        _say_wobble(runs)
+        return
+    known = compare_rows.known_costs(runs)
+    with right:
+        cost = st.selectbox("Against", known, format_func=lambda name: COSTS[name].name, key="cost")
+    alt = f"Accuracy of each run's distilled student against its {COSTS[cost].name.lower()}."
+    show(runs, f"accuracy-{cost}", alt, lambda: weighed(runs, cost))
+    if cost == "latency":
+        _say_wobble(runs)
+
+
+def measured(runs: list[Lettered]) -> Drawn:
+    """All measures side by side."""
+    rows = compare_rows.measure_rows(runs)
+    return compare_charts.profiles(rows), rows
+
+
+def weighed(runs: list[Lettered], cost: str) -> Drawn:
+    """Accuracy against one cost."""
+    rows = compare_rows.cost_rows(runs, cost)
+    return compare_charts.trade_off(rows, cost), rows
+
+
+def _say_wobble(runs: list[Lettered]) -> None:
+    """Latencies of networks that are alike differ by luck alone."""
+    alike = [student_key(run.recipe) for run in runs]
+    if len(set(alike)) < len(alike):
+        st.caption(
+            "Each run measured its latency for itself: students with the same network differ in it "
+            "by chance alone."
+        )
+
+
+def _listed(letters: list[str]) -> str:
+    return letters[0] if len(letters) == 1 else f"{', '.join(letters[:-1])} and {letters[-1]}"
+
+
+@plainly
+def views(ended: list[Run], place: int) -> None:
+    """Tables and charts; changing one of them draws no more than these."""
+    runs = compared(ended)
+    reference = runs[place]
+    found = paired(runs, reference)
+    named(ended, runs)
+    say_what_keeps_apart(runs, reference, found)
+    tables(runs, reference, found)
+    differences(runs, reference, found)
+    same = [run for run in runs if run.recipe.task == reference.recipe.task]
+    if len(same) < FEWEST:
+        st.info(
+            f"Curves and costs are drawn of runs on the same data; no other run here was tested on "
+            f"{reference.settings['Data']}."
+        )
+    else:
+        if len(same) < len(runs):
+            names = _listed([run.letter for run in same])
+            st.caption(f"Below are {names} alone: the others were tested on different data.")
+        left, right = st.columns(2)
+        with left:
+            learning(same, ended)
+        with right:
+            weighing(same)
+    picture_format()
 
 
 def page() -> None:
-    """The pickers, what differs, and what came of it."""
-    chosen = pick()
-    if len(chosen) < FEWEST:
-        st.info("Choose two to four finished runs above, or tick them on the page Runs.")
+    """The pickers, and two to six runs side by side."""
+    ended, place = pick_runs()
+    if len(ended) < FEWEST:
+        what = "one more finished run" if ended else f"{FEWEST} to {MOST} finished runs"
+        st.info(f"Choose {what} above, or tick them on the page Runs.")
+        st.page_link("pages/runs.py", label="Go to Runs", icon=":material/list_alt:")
         return
-    runs = [run for run in map(store().get, chosen) if run.result is not None]
-    if len(runs) < FEWEST:
-        raise RunError("these runs have no result to compare; choose finished ones")
-    for letter, run in labelled(runs):
-        st.page_link(
-            "pages/distill.py", label=f"**{letter}** {run_label(run)}", query_params={"run": run.id}
-        )
-    st.subheader("What was set differently?", anchor=False)
-    changes = differing(runs)
-    if changes.empty:
-        st.caption("Nothing: these runs have the same recipe, and so the same numbers.")
-    else:
-        st.table(changes)
-    st.subheader("What came of it?", anchor=False)
-    st.table(results(runs))
-    pairs = [(label, run.result) for label, run in labelled(runs) if run.result is not None]
-    st.plotly_chart(
-        charts.compared_differences(pairs),
-        alt="The paired difference of each run with its 95 % interval.",
-    )
-    curves = [(label, charts.frame(store().events(run.id)[0])) for label, run in labelled(runs)]
-    st.plotly_chart(
-        charts.compared_curves(curves, max(run.recipe.training.steps for run in runs)),
-        alt="Validation accuracy of all students over the steps.",
-    )
+    st.fragment(views)(ended, place)
 
 
 st.title("Compare", anchor=False)

@@ -5,16 +5,13 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from kdcore.compare_tables import FEWEST, MOST
 from kdcore.errors import KdError
 from kdcore.runs.store import LISTED, STATES, Run
-from kdcore.statistics import signed
-from pages.parts.cards import accuracy_text
+from kdcore.statistics import accuracy_text, signed
 from pages.parts.run_view import recipe_download
 from pages.parts.services import gone, plainly, run_label, runner, store, verbatim
 from pages.parts.sweep_list import show_sweeps
-
-MOST = 4
-"""So many runs can be laid side by side."""
 
 REFRESH_SECONDS = 2.0
 
@@ -140,7 +137,7 @@ def actions(chosen: list[Run]) -> None:
                 st.session_state["open_recipe"] = run.recipe.to_json()
                 st.switch_page("pages/distill.py")
             recipe_download(run)
-        comparable = all(run.state == "done" for run in chosen) and 2 <= len(chosen) <= MOST
+        comparable = all(run.state == "done" for run in chosen) and FEWEST <= len(chosen) <= MOST
         if comparable and st.button(
             "Lay side by side", type="primary", icon=":material/compare_arrows:"
         ):
@@ -154,7 +151,7 @@ def actions(chosen: list[Run]) -> None:
         ):
             confirm_delete(chosen)
     if len(chosen) > 1 and not comparable:
-        st.caption(f"Two to {MOST} finished runs can be laid side by side.")
+        st.caption(f"{FEWEST} to {MOST} finished runs can be laid side by side.")
     if len(chosen) == 1:
         words(chosen[0])
 
@@ -203,7 +200,7 @@ def show_runs() -> None:
         actions(chosen)
     else:
         _say_more(len(runs))
-        st.caption("Tick a run to open, rename, repeat or delete it; tick two to four to compare.")
+        st.caption("Tick a run to open, rename, repeat or delete it; tick two to six to compare.")
 
 
 @plainly

@@ -47,8 +47,8 @@ ROOMS = [
     {"candidate"},
     {"studies"},
     {"runs"},
-    {"charts", "look_tables"},
-    {"sweep_charts", "search_charts", "look_charts"},
+    {"charts", "look_tables", "compare_tables", "compare_rows"},
+    {"sweep_charts", "search_charts", "look_charts", "compare_charts"},
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
@@ -78,6 +78,9 @@ TORCH_FREE = [
         "kdcore.look_charts",
         "kdcore.charts",
         "kdcore.spoken",
+        "kdcore.compare_tables",
+        "kdcore.compare_rows",
+        "kdcore.compare_charts",
         "kdcore.sweep_charts",
         "kdcore.cli",
     ),

@@ -187,33 +187,6 @@ def test_a_single_seed_has_a_bar_of_no_length():
         assert (trace.y[0], trace.error_y.array[0]) == (50, 0)
 
 
-def test_a_difference_is_drawn_with_its_interval():
-    figure = charts.compared_differences([("A", result()), ("B", result((-2.0, -3.0, -1.0)))])
-    first, second = figure.data
-    assert (first.x[0], first.error_x.array[0], first.error_x.arrayminus[0]) == (1.0, 0.5, 0.5)
-    assert (second.x[0], second.y[0]) == (-2.0, "B")
-    assert (second.error_x.array[0], second.error_x.arrayminus[0]) == (1.0, 1.0)
-    (zero,) = figure.layout.shapes
-    assert (zero.x0, zero.x1) == (0, 0)
-    assert figure.layout.yaxis.categoryarray == ("B", "A")  # from the bottom up
-
-
-def test_a_difference_without_an_interval_is_a_point():
-    (point,) = charts.compared_differences([("A", result((1.0, None, None)))]).data
-    assert (point.error_x.array[0], point.error_x.arrayminus[0]) == (0, 0)
-
-
-def test_compared_runs_differ_in_dash_and_models_in_colour():
-    curves = [(name, charts.frame(STUDENTS)) for name in "ABCD"]
-    figure = charts.compared_curves(curves, 50)
-    control = [trace for trace in figure.data if trace.name.endswith("labels alone")]
-    assert len({trace.line.dash for trace in control}) == 4
-    assert {trace.line.color for trace in control} == {LOOKS["control"].colour}
-    assert list(named(figure, "A: labels alone").x) == [10]
-    assert list(named(figure, "A: labels alone").y) == pytest.approx([50])
-    assert list(named(figure, "D: distilled").y) == pytest.approx([80])
-
-
 @pytest.mark.parametrize(
     "figure",
     [
@@ -221,8 +194,6 @@ def test_compared_runs_differ_in_dash_and_models_in_colour():
         charts.loss_curves(charts.frame(STUDENTS), 50),
         charts.cost_scatter(result().arms, "size"),
         charts.cost_scatter(result().arms, "latency"),
-        charts.compared_differences([("A", result())]),
-        charts.compared_curves([("A", charts.frame(STUDENTS))], 50),
     ],
 )
 def test_a_chart_asks_the_question_it_answers(figure):
@@ -236,8 +207,6 @@ def test_a_chart_asks_the_question_it_answers(figure):
         charts.accuracy_curves(charts.frame([]), 50),
         charts.loss_curves(charts.frame([]), 50),
         charts.awaited("Which?", "soon"),
-        charts.compared_differences([]),
-        charts.compared_curves([], 50),
     ],
 )
 def test_without_data_there_is_an_empty_chart_and_its_question(figure):

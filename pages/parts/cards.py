@@ -6,7 +6,7 @@ from html import escape
 
 from kdcore.charts import LOOKS
 from kdcore.result import ArmName, Result
-from kdcore.statistics import mean, spread
+from kdcore.statistics import accuracy_text, mean
 
 MARKERS = {"diamond": "◆", "square": "■", "circle": "●"}
 GRID = (
@@ -54,13 +54,6 @@ def _share(name: ArmName, result: Result) -> str:
         return ""
     ours, theirs = (mean(result.arms[arm].accuracy) for arm in (name, "teacher"))
     return f", {100 * ours / theirs:.1f}\u00a0% of the teacher's" if theirs else ""
-
-
-def accuracy_text(accuracy: tuple[float, ...]) -> str:
-    """Mean ± standard deviation in percent; a single value stands alone."""
-    deviation = spread(accuracy)
-    around = "" if deviation is None else f"\u00a0±\u00a0{100 * deviation:.1f}"
-    return f"{100 * mean(accuracy):.1f}{around}\u00a0%"
 
 
 def _rows(name: ArmName, result: Result, ended: bool) -> list[tuple[str, str, str]]:

@@ -9,7 +9,8 @@ from kdcore.charts import LOOKS
 from kdcore.errors import RunError
 from kdcore.result import ARMS
 from kdcore.runs.store import Listed, Run
-from pages.parts.cards import MARKERS, accuracy_text
+from kdcore.statistics import accuracy_text
+from pages.parts.cards import MARKERS
 from pages.parts.services import store, verbatim, when
 
 ALL_SEEDS = -1

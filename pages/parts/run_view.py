@@ -12,8 +12,8 @@ from kdcore.errors import KdError
 from kdcore.recipe import brief
 from kdcore.result import ARMS, Result
 from kdcore.runs.store import RESTARTABLE, Run
-from kdcore.statistics import verdict_sentence
-from pages.parts.cards import accuracy_text, card
+from kdcore.statistics import accuracy_text, verdict_sentence
+from pages.parts.cards import card
 from pages.parts.distributions import distributions
 from pages.parts.scheme_form import chain
 from pages.parts.services import catalogue, gone, plainly, runner, store, verbatim

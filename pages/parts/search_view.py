@@ -17,8 +17,7 @@ from kdcore.errors import KdError
 from kdcore.runs.searches import SearchRun
 from kdcore.runs.store import RESTARTABLE, Run
 from kdcore.search import TEST_SEEDS, Fate, Search, Tried, ranked
-from kdcore.statistics import verdict_sentence
-from pages.parts.cards import accuracy_text
+from kdcore.statistics import accuracy_text, verdict_sentence
 from pages.parts.run_view import MARKS, PHASES
 from pages.parts.services import catalogue, plainly, runner, verbatim
 from pages.parts.widgets import ago, duration

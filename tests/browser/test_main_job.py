@@ -83,7 +83,7 @@ def test_choose_distill_read_and_compare(visit, store):
     tick(tab, table, row=2)
     tab.get_by_role("button", name="Lay side by side").click()
     tab.get_by_text("What was set differently?").wait_for()
-    tab.get_by_test_id("stTable").get_by_text("temperature", exact=True).wait_for()
+    tab.get_by_test_id("stTable").get_by_text("Temperature T", exact=True).wait_for()
     tab.wait_for_url(lambda url: first in url and second in url)
 
 

@@ -1,4 +1,4 @@
-"""The pages Runs and Compare."""
+"""The page Runs."""
 
 
 def test_without_runs_the_page_says_what_to_do_first(open_app):
@@ -30,29 +30,3 @@ def test_a_filter_that_finds_nothing_says_so(open_app, store, quick):
     app = open_app("pages/runs.py")
     app.text_input(key="runs.text").set_value("%").run()
     assert "No run matches" in app.info[0].value
-
-
-def test_compare_shows_only_the_fields_that_differ(open_app, finished):
-    one, two = finished("one"), finished("two", temperature=9.0)
-    app = open_app("pages/compare.py")
-    app.multiselect[0].set_value([one.id, two.id]).run()
-    changes = app.table[0].value
-    assert list(changes.index) == ["temperature"]
-    assert list(changes.iloc[0]) == ["4.0", "9.0"]
-    assert len(app.get("plotly_chart")) == 2
-
-
-def test_compare_of_equal_recipes_says_that_nothing_differs(open_app, finished):
-    one, two = finished("one"), finished("two")
-    app = open_app("pages/compare.py")
-    app.multiselect[0].set_value([one.id, two.id]).run()
-    assert any("the same recipe" in caption.value for caption in app.caption)
-    results = app.table[0].value
-    assert list(results.iloc[:5, 0]) == list(results.iloc[:5, 1])
-
-
-def test_compare_of_one_run_asks_for_another(open_app, finished):
-    one = finished("one")
-    app = open_app("pages/compare.py")
-    app.multiselect[0].set_value([one.id]).run()
-    assert "two to four" in app.info[0].value

@@ -1,0 +1,144 @@
+"""What the charts of runs side by side draw, as tables: one row a mark, as a reader takes it away.
+
+Every table has the columns `run`, its letter, and `words`, what is different about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from kdcore.charts import over_seeds
+from kdcore.compare_tables import Lettered
+from kdcore.result import Arm, ArmName
+from kdcore.statistics import Difference, mean, signed, spread, verdict
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a student may cost: its name, an axis title with the unit, and its value in it."""
+
+    name: str
+    title: str
+    field: str
+    factor: float = 1.0
+
+    def of(self, arm: Arm) -> float | None:
+        """In the axis' unit; None where it was not measured."""
+        value = getattr(arm, self.field)
+        return None if value is None else self.factor * value
+
+
+COSTS: dict[str, Cost] = {
+    "size": Cost("File size", "ONNX file size, kB", "onnx_bytes", 1e-3),
+    "latency": Cost("Latency", "latency, µs, batch of 1, on this machine", "latency_ms", 1e3),
+    "parameters": Cost("Parameters", "parameters", "parameters"),
+    "macs": Cost("MACs", "multiply-accumulates for one sample", "macs"),
+}
+
+
+def difference_rows(runs: Sequence[Lettered], found: Mapping[str, Difference]) -> pd.DataFrame:
+    """A paired difference a run, in points; columns mean, low, high, verdict, pairs."""
+    rows = [
+        (run.letter, run.words, gap.mean, gap.low, gap.high, verdict(gap), len(gap.per_seed))
+        for run in runs
+        if (gap := found.get(run.letter)) is not None
+    ]
+    columns = ["run", "words", "mean", "low", "high", "verdict", "pairs"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def curve_rows(
+    runs: Sequence[Lettered], points: Mapping[str, pd.DataFrame], arm: ArmName
+) -> pd.DataFrame:
+    """One student's validation accuracy over the steps: columns step, mean, sd, as shares.
+
+    points: by letter, the run's events as `kdcore.charts.frame` gives them; none of a run that
+    kept no curve.
+    """
+    found = [
+        over_seeds(points[run.letter], arm, "accuracy").assign(run=run.letter, words=run.words)
+        for run in runs
+        if run.letter in points
+    ]
+    columns = ["run", "words", "step", "mean", "sd"]
+    return pd.concat(found)[columns] if found else pd.DataFrame(columns=columns)
+
+
+def cost_rows(runs: Sequence[Lettered], cost: str) -> pd.DataFrame:
+    """What each distilled student costs and reads: columns cost, accuracy, sd, in percent.
+
+    Runs of which that cost was not measured are left out.
+    """
+    rows = []
+    for run in runs:
+        student = run.result.arms["distilled"]
+        value = COSTS[cost].of(student)
+        if value is not None:
+            percent = [100 * each for each in student.accuracy]
+            rows.append((run.letter, run.words, value, mean(percent), spread(percent)))
+    return pd.DataFrame(rows, columns=["run", "words", "cost", "accuracy", "sd"])
+
+
+def known_costs(runs: Sequence[Lettered]) -> list[str]:
+    """The costs that were measured of two runs at least, the most telling first."""
+    return [name for name in COSTS if len(cost_rows(runs, name)) > 1]
+
+
+def measure_rows(runs: Sequence[Lettered]) -> pd.DataFrame:
+    """Every measure of every run: columns measure, unit, value, text, place.
+
+    place: 0 for the worst of these runs, 1 for the best, 0.5 where all are alike; of what was not
+    measured, neither value nor place. A measure that one run alone has is left out.
+    """
+    rows = []
+    for of in MEASURES:
+        values = [of.value(run) for run in runs]
+        known = [value for value in values if value is not None]
+        if len(known) < 2:
+            continue
+        for run, value in zip(runs, values, strict=True):
+            text = "not measured" if value is None else of.text(value)
+            place = _place(value, min(known), max(known), of.more_is_better)
+            rows.append((run.letter, run.words, of.name, of.unit, value, text, place))
+    columns = ["run", "words", "measure", "unit", "value", "text", "place"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that is measured of a run: its name and unit, how it is read off and written."""
+
+    name: str
+    unit: str
+    value: Callable[[Lettered], float | None]
+    text: Callable[[float], str]
+    more_is_better: bool = False
+
+
+def _percent(run: Lettered) -> list[float]:
+    return [100 * each for each in run.result.arms["distilled"].accuracy]
+
+
+def _cost(cost: str) -> Callable[[Lettered], float | None]:
+    return lambda run: COSTS[cost].of(run.result.arms["distilled"])
+
+
+MEASURES = (
+    Measure("Accuracy", "%", lambda run: mean(_percent(run)), "{:.1f}".format, True),
+    Measure("Gain", "points", lambda run: run.result.difference.mean, signed, True),
+    Measure("Spread", "points", lambda run: spread(_percent(run)), "{:.1f}".format),
+    Measure("Size", "kB", _cost("size"), "{:,.3g}".format),
+    Measure("Latency", "µs", _cost("latency"), "{:,.3g}".format),
+    Measure("MACs", "", _cost("macs"), "{:,.0f}".format),
+)
+"""Accuracy on the test split, the gain over labels alone, the spread over the seeds, and costs."""
+
+
+def _place(value: float | None, low: float, high: float, more_is_better: bool) -> float | None:
+    if value is None:
+        return None
+    share = 0.5 if low == high else (value - low) / (high - low)
+    return share if more_is_better else 1 - share
