@@ -114,7 +114,8 @@ def loss_curves(points: pd.DataFrame, steps: int) -> go.Figure:
                     mode="lines+markers" if len(line) == 1 else "lines",
                     name=f"{term}, {look.short.lower()}",
                     line={"color": look.colour, "dash": dashes.get(term, "solid"), "width": 2},
-                    hovertemplate="%{y:.3g}",
+                    hovertemplate=f"{term} of {look.label[:1].lower()}{look.label[1:]} is "
+                    "%{y:.3g}<extra></extra>",
                 )
     figure.update_yaxes(type="log", tickformat="~g", nticks=6)
     _style(figure, "What is each loss term doing?", "loss (unweighted)", steps)
@@ -137,6 +138,7 @@ def gradient_shares(points: pd.DataFrame) -> dict[str, float]:
 def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
     """Test accuracy (mean ± sd) against "size" (kB on disk) or "latency" (ms, batch of 1)."""
     figure = go.Figure()
+    unit = "kB" if cost == "size" else "µs"
     for name in ARMS:
         arm = arms[name]
         value = arm.onnx_bytes if cost == "size" else arm.latency_ms
@@ -151,7 +153,8 @@ def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
             mode="markers",
             name=look.short,
             marker={"color": look.colour, "symbol": look.marker, "size": 13},
-            hovertemplate="%{x:.3g}, %{y:.1f} %",
+            hovertemplate=f"{look.label} gets %{{y:.1f}} % right at %{{x:.3g}} {unit}"
+            "<extra></extra>",
         )
     title, axis = {
         "size": ("What does a kilobyte buy?", "file size, kB"),
@@ -160,6 +163,21 @@ def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
     figure.update_xaxes(title=axis, type="log", **_decades(figure))
     figure.update_yaxes(title="test accuracy", ticksuffix=" %")
     return framed(figure, title)
+
+
+def cost_rows(arms: Mapping[ArmName, Arm]) -> pd.DataFrame:
+    """What each model reads and costs: accuracy in percent, kB on disk, µs for a batch of 1."""
+    rows = [
+        {
+            **{"model": name, "accuracy_percent": 100 * mean(arm.accuracy)},
+            "sd_points": None if len(arm.accuracy) < 2 else 100 * (spread(arm.accuracy) or 0.0),
+            "size_kB": None if arm.onnx_bytes is None else arm.onnx_bytes / 1000,
+            "latency_us": None if arm.latency_ms is None else 1000 * arm.latency_ms,
+            **{"parameters": arm.parameters, "macs": arm.macs},
+        }
+        for name, arm in arms.items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def class_counts(names: Sequence[str], counts: Sequence[int]) -> go.Figure:
@@ -171,12 +189,12 @@ def class_counts(names: Sequence[str], counts: Sequence[int]) -> go.Figure:
         y=list(counts),
         marker={"color": "#56B4E9"},
         customdata=list(names),
-        hovertemplate="%{customdata}: %{y:,}<extra></extra>",
+        hovertemplate="%{customdata} has %{y:,} training samples<extra></extra>",
     )
     if len(names) <= MOST_NAMED:
         figure.update_xaxes(tickvals=list(range(len(names))), ticktext=shown)
     figure.update_xaxes(title="class" if len(names) <= MOST_NAMED else "class, by number")
-    figure.update_yaxes(rangemode="tozero", tickformat=",~d", nticks=5)
+    figure.update_yaxes(title="samples", rangemode="tozero", tickformat=",~d", nticks=5)
     framed(figure, "How many are there of each class?", height=260)
     return figure.update_layout(margin_t=44, bargap=0.25)
 
@@ -191,10 +209,11 @@ def trial_bars(accuracy: Mapping[str, float], chosen: str, classes: int) -> go.F
         orientation="h",
         marker={"color": ["#0072B2" if scale == chosen else "#56B4E9" for scale in scales]},
         text=[f"{accuracy[scale]:.1%}" for scale in scales],
-        hoverinfo="skip",
+        hovertemplate="On %{y}, it reads %{x:.1f} % of the pictures<extra></extra>",
     )
     figure.add_vline(100 / classes, line={"dash": "dot", "color": "#D55E00"})
     figure.update_xaxes(title="validation pictures read, % (dotted: guessing)", range=[0, 100])
+    figure.update_yaxes(title="pixels", automargin=True)
     framed(figure, "On which scale of pixels does it read most?", height=270)
     return figure.update_layout(margin_t=44, bargap=0.35)
 
@@ -212,10 +231,10 @@ def points(
             mode="markers",
             name=name,
             marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.8},
-            hoverinfo="name",
+            hovertemplate=f"A sample of {name} at (%{{x:.2f}}, %{{y:.2f}})<extra></extra>",
         )
-    figure.update_yaxes(scaleanchor="x", nticks=6)
-    figure.update_xaxes(nticks=8)
+    figure.update_yaxes(scaleanchor="x", nticks=6, title="second coordinate")
+    figure.update_xaxes(nticks=8, title="first coordinate")
     return framed(figure, "Where do the classes lie?", height=440)
 
 
@@ -251,7 +270,7 @@ def with_band(
         mode="lines+markers" if markers or len(line) == 1 else "lines",
         marker={"symbol": look.marker, "size": 8},
         line={"color": look.colour, "dash": look.dash, "width": 2.5},
-        hovertemplate="%{y:.1f} %",
+        hovertemplate=f"{look.label} gets %{{y:.1f}} % right<extra></extra>",
     )
 
 
@@ -267,7 +286,7 @@ def _add_level(figure: go.Figure, line: pd.DataFrame, steps: int) -> None:
         name=look.short,
         mode="lines",
         line={"color": look.colour, "dash": look.dash, "width": 2},
-        hovertemplate="%{y:.1f} %",
+        hovertemplate=f"{look.label} gets %{{y:.1f}} % right<extra></extra>",
     )
 
 

@@ -212,3 +212,21 @@ def test_a_chart_asks_the_question_it_answers(figure):
 def test_without_data_there_is_an_empty_chart_and_its_question(figure):
     assert figure.layout.title.text.endswith("?")
     assert figure.data == ()
+
+
+def test_what_a_models_mark_says_is_a_sentence():
+    curves = charts.accuracy_curves(charts.frame(TEACHER + STUDENTS), 50)
+    said = {trace.name: trace.hovertemplate for trace in curves.data if trace.name}
+    assert said["Distilled"] == "Student, distilled gets %{y:.1f} % right<extra></extra>"
+    assert said["Teacher"] == "Teacher gets %{y:.1f} % right<extra></extra>"
+    (_, _, mark) = charts.cost_scatter(result().arms, "size").data
+    assert mark.hovertemplate.startswith("Student, distilled gets %{y:.1f} % right at %{x:.3g} kB")
+
+
+def test_what_the_models_cost_is_taken_away_as_a_table():
+    table = charts.cost_rows(result(latency=None).arms).set_index("model")
+    assert list(table.index) == list(ARMS)
+    assert table.loc["teacher", "size_kB"] == 100
+    assert table.loc["control", "accuracy_percent"] == pytest.approx(85)
+    assert table.loc["control", "sd_points"] == pytest.approx(10 / math.sqrt(2))
+    assert table["latency_us"].isna().all()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from kdcore import charts, uploads
@@ -13,6 +14,7 @@ from kdcore.errors import KdError, UploadError
 from kdcore.ingest.limits import CLASS_NAME as LONGEST_NAME
 from kdcore.ingest.limits import plural
 from kdcore.uploads import SCALES, OwnTeacher, limits
+from pages.parts.look import figure
 from pages.parts.model_form import misfit, options
 from pages.parts.recipe_form import fill_own_teacher, fill_task
 from pages.parts.services import own_teachers, runner, store, to_be_downloaded, verbatim
@@ -223,10 +225,12 @@ def _show_trial(each: OwnTeacher, task: TaskRecord, trial: Any) -> None:
             icon=":material/hourglass_top:",
         )
         return
-    st.plotly_chart(
+    read = list(trial.accuracy.items())
+    figure(
         charts.trial_bars(trial.accuracy, each.scale, len(task.class_names)),
-        key=f"trial.{each.name}.{task.name}",
-        alt="How much of the validation pictures it reads with its pixels on each scale.",
+        f"trial-{each.name}-{task.name}",
+        "How much of the validation pictures it reads with its pixels on each scale.",
+        lambda: pd.DataFrame(read, columns=["scale of pixels", "accuracy"]),
     )
     ours, best = trial.accuracy[each.scale], trial.accuracy[trial.best]
     if best > ours and st.button(

@@ -15,6 +15,7 @@ from kdcore.runs.store import RESTARTABLE, Run
 from kdcore.statistics import accuracy_text, verdict_sentence
 from pages.parts.cards import card
 from pages.parts.distributions import distributions
+from pages.parts.look import figure, picture_format
 from pages.parts.scheme_form import chain
 from pages.parts.services import catalogue, gone, plainly, runner, store, verbatim
 from pages.parts.widgets import duration
@@ -197,18 +198,22 @@ def _teachers(result: Result) -> str:
 def _curves(run: Run, points: pd.DataFrame) -> None:
     teacher_only = not (points["arm"] != "teacher").any()
     steps = run.recipe.teacher_training.steps if teacher_only else run.recipe.training.steps
+    is_accuracy = points["metric"] == "accuracy"
     left, right = st.columns(2)
     with left:
-        st.plotly_chart(
+        alt = "Validation accuracy of both students over the steps, with the teacher's level."
+        figure(
             charts.accuracy_curves(points, steps),
-            key=f"accuracy.{run.id}",
-            alt="Validation accuracy of both students over the steps, with the teacher's level.",
+            f"accuracy-{run.id}",
+            alt,
+            (lambda: points[is_accuracy]) if run.ended else None,
         )
     with right:
-        st.plotly_chart(
+        figure(
             charts.loss_curves(points, steps),
-            key=f"loss.{run.id}",
-            alt="Each loss term of both students over the steps.",
+            f"loss-{run.id}",
+            "Each loss term of both students over the steps.",
+            (lambda: points[~is_accuracy]) if run.ended else None,
         )
 
 
@@ -260,11 +265,13 @@ def _arms(result: Result, ended: bool) -> None:
 def _costs(result: Result, whose: str) -> None:
     for column, cost in zip(st.columns(2), ("size", "latency"), strict=True):
         with column:
-            st.plotly_chart(
+            figure(
                 charts.cost_scatter(result.arms, cost),
-                key=f"{cost}.scatter",
-                alt=f"Test accuracy of the three models against their {cost}.",
+                f"accuracy-{cost}",
+                f"Test accuracy of the three models against their {cost}.",
+                lambda: charts.cost_rows(result.arms),
             )
+    picture_format()
     machine = result.machine
     st.caption(
         f"Latency on {whose} machine ({machine['system']}, {machine['cores']} cores): onnxruntime "

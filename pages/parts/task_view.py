@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+import pandas as pd
 import streamlit as st
 
 from kdcore import charts
@@ -11,6 +12,7 @@ from kdcore.catalogue import Catalogue, TaskRecord
 from kdcore.code import code_id
 from kdcore.errors import DataError
 from kdcore.samples import Samples
+from pages.parts.look import figure, picture_format
 from pages.parts.picture_grid import picture_grid
 from pages.parts.services import is_own, runner, to_be_downloaded, verbatim
 
@@ -60,17 +62,27 @@ def show_task(task: TaskRecord) -> None:
 def _show_samples(task: TaskRecord, samples: Samples) -> None:
     left, right = st.columns([5, 3], gap="large")
     with right:
-        st.plotly_chart(
+        counts = list(zip(task.class_names, samples.counts, strict=True))
+        figure(
             charts.class_counts(task.class_names, samples.counts),
-            key=f"counts.{task.name}",
-            alt="How many training samples each class has.",
+            f"counts-{task.name}",
+            "How many training samples each class has.",
+            lambda: pd.DataFrame(counts, columns=["class", "training samples"]),
         )
+        picture_format()
     with left:
-        if samples.points is not None and samples.labels is not None:
-            st.plotly_chart(
-                charts.points(samples.points, samples.labels, task.class_names),
-                key=f"points.{task.name}",
-                alt="The training samples as points of the plane, coloured by class.",
+        where, labels = samples.points, samples.labels
+        if where is not None and labels is not None:
+            figure(
+                charts.points(where, labels, task.class_names),
+                f"points-{task.name}",
+                "The training samples as points of the plane, coloured by class.",
+                lambda: pd.DataFrame(
+                    {
+                        **{"first coordinate": where[:, 0], "second coordinate": where[:, 1]},
+                        "class": [task.class_names[label] for label in labels],
+                    }
+                ),
             )
         elif samples.pictures:
             st.markdown("**What do they look like?**")
