@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
+import pandas as pd
 import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
@@ -23,12 +24,19 @@ SCALE = "Cividis"
 
 ACCURACY = "accuracy on validation"
 
+READ = "%{y:.1%} of the validation samples<extra></extra>"
+"""The end of a sentence about a mark."""
+
 Cost = Literal["size", "latency"]
 COSTS: dict[Cost, tuple[str, str, float]] = {
     "size": ("What does a kilobyte buy?", "file size, kB", 1e-3),
     "latency": ("What does a microsecond buy?", "latency, µs, batch of 1, here", 1e3),
 }
 """Of each cost: the question, the axis, and what its value is multiplied by."""
+
+
+GOALS = {"accuracy": ACCURACY, "size": "file size, bytes", "latency": "latency, ms"}
+"""What a study's values are."""
 
 
 def history(study: optuna.Study) -> go.Figure:
@@ -39,9 +47,11 @@ def history(study: optuna.Study) -> go.Figure:
     for trace in figure.data:
         if trace.mode == "markers":
             trace.update(name="each", marker={"color": DOT, "size": 7})
+            trace.update(hovertemplate=f"Trial %{{x}} reads {READ}")
         else:
             best = LOOKS["distilled"]
             trace.update(name="best so far", line={"color": best.colour, "width": 2.5})
+            trace.update(hovertemplate=f"Up to trial %{{x}}, the best reads {READ}")
     figure.update_xaxes(title="trial", rangemode="nonnegative")
     figure.update_yaxes(title=ACCURACY, tickformat=".1~%")
     return _ours(figure, "Does it still get better?")
@@ -61,7 +71,7 @@ def importance(study: optuna.Study, titles: Mapping[str, str]) -> go.Figure:
         name="importance",
         marker={"color": GREY if few else LOOKS["teacher"].colour},
         opacity=0.55 if few else 1.0,
-        hovertemplate="%{y}: %{x:.2f}<extra></extra>",
+        hovertemplate="%{y} has %{x:.0%} of the importance<extra></extra>",
         showlegend=False,
     )
     for trace in figure.data:
@@ -78,6 +88,7 @@ def slice_of(study: optuna.Study, field: str, titles: Mapping[str, str]) -> go.F
         study, [field], target=_target(study), target_name=ACCURACY
     )
     for trace in figure.data:
+        trace.update(hovertemplate=f"At %{{x}}, a trial reads {READ}")
         if trace.marker.color is not None and not isinstance(trace.marker.color, str):
             bar = {"title": "trial", "thickness": 10, "x": 1.0}
             trace.update(marker={"colorscale": SCALE, "colorbar": bar, "size": 7})
@@ -101,7 +112,8 @@ def contour(study: optuna.Study, one: str, other: str, titles: Mapping[str, str]
             trace.update(colorscale=SCALE, reversescale=False, colorbar=bar, line={"width": 0.5})
         else:
             trace.update(
-                marker={"color": "#FFFFFF", "size": 5, "line": {"color": "#222", "width": 1}}
+                hovertemplate="A trial was at %{x} and %{y}<extra></extra>",
+                marker={"color": "#FFFFFF", "size": 5, "line": {"color": "#222", "width": 1}},
             )
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         axis.update(title=_title(axis.title.text or "", titles))
@@ -122,10 +134,24 @@ def front(study: optuna.Study, goals: Sequence[str], cost: Cost) -> go.Figure:
     )
     beaten, best = figure.data
     beaten.update(name="beaten", marker=_mark(GREY, 6), opacity=0.5)
+    for trace, fate in ((beaten, "another is better in all"), (best, "none is better in all")):
+        trace.update(hovertemplate=f"At %{{x:.3g}} ({axis}), {fate}: a trial reads {READ}")
     best.update(name="not beaten", marker=_mark(LOOKS["distilled"].colour, 10))
     figure.update_xaxes(title=axis, type="log", tickformat="~g")
     figure.update_yaxes(title=ACCURACY, tickformat=".1~%")
     return _ours(figure, title)
+
+
+def rows(study: optuna.Study, goals: Sequence[str], titles: Mapping[str, str]) -> pd.DataFrame:
+    """The finished trials as a table: what each set, and what it reached of every goal."""
+    return pd.DataFrame(
+        [
+            {"trial": trial.number}
+            | {GOALS[goal]: value for goal, value in zip(goals, trial.values, strict=True)}
+            | {_title(field, titles): value for field, value in trial.params.items()}
+            for trial in _complete(study)
+        ]
+    )
 
 
 def finished(study: optuna.Study) -> int:

@@ -93,3 +93,29 @@ def test_two_fields_that_no_trial_has_both_of_make_an_empty_contour():
 def test_only_what_took_two_values_can_be_looked_at():
     assert search_charts.varied(study(1)) == []
     assert search_charts.varied(study(30)) == ["temperature", "method.name"]
+
+
+def test_every_mark_says_a_sentence_and_none_what_optuna_would_say_of_it():
+    made = study(5, 2)
+    figures = [
+        search_charts.history(made),
+        search_charts.slice_of(made, "temperature", TITLES),
+        search_charts.contour(made, "temperature", "method.name", TITLES),
+        search_charts.importance(made, TITLES),
+        search_charts.front(made, ("accuracy", "size"), "size"),
+    ]
+    for figure in figures:
+        for trace in figure.data:
+            said = trace.hovertemplate
+            assert trace.hoverinfo == "none" or (" " in said and "<extra></extra>" in said)
+
+
+def test_the_trials_are_taken_away_as_a_table():
+    made = study(2, 2)
+    table = search_charts.rows(made, ("accuracy", "size"), TITLES)
+    heat = made.trials[1].params["temperature"]
+    assert list(table["trial"]) == [0, 1]
+    assert table.loc[1, "Temperature T"] == heat
+    assert table.loc[1, "accuracy on validation"] == 0.5 + heat / 40
+    assert table.loc[1, "file size, bytes"] == 1000 * heat
+    assert search_charts.rows(study(0), ("accuracy",), TITLES).empty

@@ -18,6 +18,7 @@ from kdcore.runs.searches import SearchRun
 from kdcore.runs.store import RESTARTABLE, Run
 from kdcore.search import TEST_SEEDS, Fate, Search, Tried, ranked
 from kdcore.statistics import accuracy_text, verdict_sentence
+from pages.parts.look import figure, picture_format
 from pages.parts.run_view import MARKS, PHASES
 from pages.parts.services import catalogue, plainly, runner, verbatim
 from pages.parts.widgets import ago, duration
@@ -406,6 +407,7 @@ def _charts(run: SearchRun, known: Mapping[str, Dimension]) -> None:
             with places[1]:
                 draw(f"contour {one} {other}")
                 st.caption("Points are measured; the colours between them are filled in.")
+    picture_format()
 
 
 def _places(count: int) -> list[Any]:
@@ -436,9 +438,17 @@ def _pair(varied: Sequence[str], titles: Mapping[str, str]) -> tuple[str, str | 
 
 
 def _draw(search_id: str, finished: int, titles: tuple[tuple[str, str], ...], name: str) -> None:
-    st.plotly_chart(
-        _figure(search_id, finished, titles, name), key=f"search.{name}", alt=ALTS[name.split()[0]]
-    )
+    drawn = _figure(search_id, finished, titles, name)
+    rows = partial(_rows, search_id, titles)
+    figure(drawn, f"search-{name.replace(' ', '-')}", ALTS[name.split()[0]], rows)
+
+
+def _rows(search_id: str, titles: tuple[tuple[str, str], ...]) -> pd.DataFrame:
+    """The trials that all figures are drawn from."""
+    from kdcore import search_charts
+
+    goals = runner().searches.get(search_id).search.goals
+    return search_charts.rows(runner().searches.study(search_id), goals, dict(titles))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
