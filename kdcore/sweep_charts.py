@@ -308,7 +308,7 @@ def lines(table: pd.DataFrame, along: Side) -> go.Figure:
             name=look.short,
             mode="lines",
             line={"color": look.colour, "dash": look.dash, "width": 2},
-            hovertemplate="%{y:.1f} %",
+            hovertemplate=f"{look.label} gets %{{y:.1f}} % right<extra></extra>",
         )
     for arm in STUDENTS:
         line = pd.DataFrame(
@@ -344,7 +344,7 @@ def _add_points(figure: go.Figure, line: pd.DataFrame, arm: ArmName) -> None:
         mode="markers",
         name=look.short,
         marker={"color": look.colour, "symbol": look.marker, "size": 11},
-        hovertemplate="%{y:.1f} %",
+        hovertemplate=f"{look.label} gets %{{y:.1f}} % right<extra></extra>",
     )
 
 
@@ -390,7 +390,10 @@ def pareto(table: pd.DataFrame, cost: str) -> go.Figure:
             name=name,
             customdata=known["place"].to_numpy()[chosen][order],
             hovertext=words[chosen][order],
-            hovertemplate="%{x:.3g}, %{y:.1f} %<br>%{hovertext}<extra></extra>",
+            hovertemplate=(
+                f"{look.label} gets %{{y:.1f}} % right; {of.title}: %{{x:.3g}}"
+                "<br>%{hovertext}<extra></extra>"
+            ),
         )
     figure.update_xaxes(title=of.title, type="log", tickformat="~g")
     figure.update_yaxes(title="test accuracy, distilled", ticksuffix=" %")

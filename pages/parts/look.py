@@ -51,7 +51,7 @@ def figure(
     drawn: go.Figure, name: str, alt: str, rows: Callable[[], pd.DataFrame] | None = None
 ) -> None:
     """A chart with its picture to take away, and its numbers too where `rows` gives them."""
-    st.plotly_chart(drawn, key=f"figure.{name}", alt=alt, config=_config(name))
+    st.plotly_chart(drawn, key=f"figure.{name}", alt=alt, config=camera(name))
     if rows is not None:
         table_download(rows, name)
 
@@ -83,7 +83,8 @@ def picture_format() -> None:
     )
 
 
-def _config(name: str) -> dict[str, Any]:
+def camera(name: str) -> dict[str, Any]:
+    """A chart's buttons, of which one saves its picture under that name."""
     chosen = st.session_state.get("look.format") or FORMATS[0]
     return {
         "displaylogo": False,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import urlencode
 
 import streamlit as st
 
 from kdcore.compare_tables import FEWEST, LETTERS, MOST
 from kdcore.errors import RunError
-from kdcore.runs.store import Run
-from pages.parts.services import store, verbatim
+from kdcore.runs.store import Listed, Run
+from pages.parts.services import store, verbatim, when
 
 CHOSEN = "compare.runs"
 REFERENCE = "compare.reference"
@@ -40,12 +39,12 @@ def pick_runs() -> tuple[list[Run], int]:
     Starts from those in the address, else from those chosen last. What is wrong with a link is
     said in a sentence, and what is right of it is shown.
     """
-    known = {run.id: _label(run.name, run.created) for run in store().done()}
+    known = {run.id: _label(run) for run in store().done()}
     said = _follow(known)
     for run_id in st.session_state[CHOSEN]:
         if run_id not in known:  # older than the list, or part of a map
             run = store().get(run_id)
-            known[run_id] = _label(run.name, run.created)
+            known[run_id] = _label(run)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
         chosen = st.multiselect(
@@ -160,5 +159,5 @@ def _write_address(chosen: list[str], reference: int, *, keep: bool) -> None:
             st.query_params.pop(name, None)
 
 
-def _label(name: str, created: float) -> str:
-    return f"{name} · {datetime.fromtimestamp(created):%d %b, %H:%M}"
+def _label(run: Run | Listed) -> str:
+    return f"{run.name} · {when(run)}"

@@ -10,6 +10,7 @@ import streamlit as st
 from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT
 from kdcore.statistics import CONFIDENCE, signed
 from kdcore.sweep_charts import COSTS, Side, lines, pareto
+from pages.parts.look import figure
 from pages.parts.parallel import parallel
 
 BEST_SHARE = 0.2
@@ -64,10 +65,11 @@ def _lines(table: pd.DataFrame, x: Side, y: Side | None, chosen: int | None) -> 
         along, other = (x, y) if field == x.field else (y, x)
         name = right.selectbox(f"At {other.title}", other.names, index=_usual(table, other, chosen))
         of = table[table[other.field] == other.values[other.names.index(name)]]
-    st.plotly_chart(
+    figure(
         lines(of, along),
-        key="sweep.lines",
-        alt="Both students' accuracy along one axis, with one standard deviation.",
+        "lines",
+        "Both students' accuracy along one axis, with one standard deviation.",
+        lambda: of.drop(columns="words"),
     )
 
 
@@ -90,10 +92,11 @@ def _costs_that_differ(table: pd.DataFrame) -> list[str]:
 
 def _pareto(table: pd.DataFrame, costs: list[str]) -> None:
     cost = st.selectbox("Against", costs, format_func=lambda each: COSTS[each].name)
-    st.plotly_chart(
+    figure(
         pareto(table, cost),
-        key="sweep.pareto",
-        alt="Accuracy of all members against what they cost.",
+        f"accuracy-{cost}",
+        "Accuracy of all members against what they cost.",
+        lambda: table.drop(columns="words"),
     )
 
 

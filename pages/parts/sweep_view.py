@@ -25,6 +25,7 @@ from kdcore.sweep_charts import (
     sweep_map,
     with_words,
 )
+from pages.parts.look import camera, picture_format
 from pages.parts.run_view import PHASES
 from pages.parts.services import catalogue, plainly, runner, verbatim
 from pages.parts.sweep_reading import all_members, lines_and_front, reading
@@ -83,6 +84,7 @@ def _shown(sweep_id: str) -> None:
     _await_costs(run, table)
     lines_and_front(table, shown, x, y, _chosen())
     all_members(table, sides, f"parallel.{run.id}")
+    picture_format()
 
 
 def show_blank(sweep: Sweep | None, place: DeltaGenerator) -> None:
@@ -252,7 +254,7 @@ def _map(run: SweepRun, table: pd.DataFrame, x: Side, y: Side | None) -> None:
         key="sweep.map",
         on_select=_remember_cell,
         selection_mode="points",
-        config={"displayModeBar": False},
+        config={**camera("map"), "modeBarButtons": [["toImage"]]},
         alt="A map of all settings: each measured cell with its number.",
     )
     hatched = table["verdict"].isin(["no clear difference", "too few seeds"]).any()
