@@ -15,7 +15,9 @@ import torch
 from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
+from kdcore.boundaries import WEIGHTS, snapshot
 from kdcore.errors import DivergedError, HomeError
+from kdcore.measure.size import parameters
 from kdcore.recipe import Augmentation, ModelChoice, Recipe, Training, content_hash
 from kdcore.result import ARMS, STUDENTS, ArmName, Event, Phase, Precision, Progress
 from kdcore.seeds import derive
@@ -72,8 +74,9 @@ class Classroom:
 
     members: each arm's networks, in the order of the seeds; assistants: each link's; reused:
     whether every teacher came from the shelf; compared, precision: what `Result` tells under these
-    names. shared: with recipes that are run beside this one, so that nothing is trained or asked
-    twice. Raises RecipeError on what cannot be run.
+    names; photographed: whether the first seed's students, where they are small, keep their weights
+    at each report. shared: with recipes that are run beside this one, so that nothing is trained or
+    asked twice. Raises RecipeError on what cannot be run.
     """
 
     def __init__(self, recipe: Recipe, shelf: Shelf, shared: Shared | None = None) -> None:
@@ -86,6 +89,7 @@ class Classroom:
         self.assistants: list[list[Member]] = [[] for _ in recipe.scheme.assistants]
         self.compared: list[tuple[str, str, str]] = []
         self.precision: Precision = "float32"
+        self.photographed = False
 
     def split(self, name: Literal["validation", "test"]) -> Split:
         """A split's samples, normalised; the test split is made for whoever asks for it alone."""
@@ -236,7 +240,10 @@ class Classroom:
     def _student(self, arm: ArmName, seed: int, source: Source | None, plain: Views) -> Member:
         network = self.setting.build(self.recipe.student, seed)
         lesson = self._lesson(self.recipe.student, seed, source, plain)
-        return Member(arm=arm, seed=seed, network=network, lesson=lesson)
+        member = Member(arm=arm, seed=seed, network=network, lesson=lesson)
+        if self.photographed and seed == self.recipe.seeds[0] and parameters(network) <= WEIGHTS:
+            member.snapshots = [snapshot(0, network)]
+        return member
 
     def _sources(self, plain: Views) -> Generator[Event | Progress, None, list[Source]]:
         """For each seed, what its distilled student learns from."""

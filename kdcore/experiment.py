@@ -20,7 +20,8 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from kdcore import answers, tasks
+from kdcore import answers, insides, tasks
+from kdcore.anatomy import Observed, dissect
 from kdcore.classroom import Classroom, Member, check_finite, packed, telling
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import timing
@@ -129,15 +130,19 @@ class Experiment:
         self.recipe, self.shelf = recipe, shelf
         self.room = Classroom(recipe, shelf, shared)
         self.setting, self.members = self.room.setting, self.room.members
+        self.observed: dict[int, Observed] = {}  # of members that are looked into, by id
 
     def steps(self) -> Iterator[Event | Progress | Result]:
-        """All of it, the verdict first, what the models cost after it."""
+        """All of it, the verdict first, then what is inside the models, and what they cost."""
+        self.room.photographed = self.setting.data.input_shape == (2,)
         yield from self.room.train_teachers()
         yield from self.room.train_students()
+        self.observed = {id(self.members[arm][0]): Observed() for arm in ARMS}
         result, outputs = yield from self.judge()
         yield result
         yield Progress("measuring", 0.0, None)
-        yield (yield from self._measured(replace(result, artifacts=self._keep_logits(outputs))))
+        artifacts = {**self._keep_logits(outputs), insides.ROLE: self._keep_insides()}
+        yield (yield from self._measured(replace(result, artifacts=artifacts)))
 
     def judge(self) -> Generator[Progress, None, tuple[Result, dict[ArmName, Pairs]]]:
         """What the trained models are worth on the test split, and their answers."""
@@ -168,7 +173,11 @@ class Experiment:
 
     def _tested(self, member: Member) -> tuple[Tensor, Tensor]:
         images = self.room.split("test").inputs
-        last = logits(member.network, images)
+        observed = self.observed.get(id(member))
+        if observed is None:
+            last = logits(member.network, images)
+        else:
+            last = observed.logits(member.network, images)
         check_finite(member, (last.sum().item(),))
         kept = {k: v.clone() for k, v in member.network.state_dict().items()}
         if not member.best.weights or _equal(kept, member.best.weights):
@@ -251,6 +260,17 @@ class Experiment:
             roles["answers"] = self.shelf.put(answers.pack_logits(found), "npz")
             roles["samples"] = self.shelf.put(answers.pack_samples(found), "npz")
         return roles
+
+    def _keep_insides(self) -> str:
+        """What is inside the first seed's models; returns the file's name."""
+        first = {arm: self.members[arm][0] for arm in ARMS}
+        found = dissect(
+            {arm: member.network for arm, member in first.items()},
+            {arm: self.observed[id(member)] for arm, member in first.items()},
+            *(self.setting.data, self.room.split("test")),
+            {arm: member.snapshots for arm, member in first.items() if member.snapshots},
+        )
+        return self.shelf.put(insides.pack(found), "npz")
 
     def _measured(self, result: Result) -> Generator[Progress, None, Result]:
         """Export the first seed's three models, and measure the very files."""

@@ -36,8 +36,9 @@ ROOMS = [
         "validation",
     },
     {"tasks", "models", "methods"},
-    {"answers", "panel", "train", "measure", "compress", "samples"},
+    {"answers", "insides", "panel", "train", "measure", "compress", "samples"},
     {"uploads"},
+    {"boundaries", "anatomy"},
     {"setting", "catalogue"},
     {"axes", "spoken"},
     {"classroom", "trial"},
@@ -48,7 +49,7 @@ ROOMS = [
     {"studies"},
     {"runs"},
     {"charts", "look_tables", "compare_tables", "compare_rows"},
-    {"sweep_charts", "search_charts", "look_charts", "compare_charts"},
+    {"sweep_charts", "search_charts", "look_charts", "compare_charts", "inside_charts"},
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
@@ -72,6 +73,8 @@ TORCH_FREE = [
         "kdcore.forecast",
         "kdcore.samples",
         "kdcore.answers",
+        "kdcore.insides",
+        "kdcore.inside_charts",
         "kdcore.drawn",
         "kdcore.panel",
         "kdcore.look_tables",

@@ -91,12 +91,14 @@ class Lesson:
 class Pupil:
     """A network, what it learns from, and the weights that did best on validation.
 
-    lesson: None of a network that is trained no more.
+    lesson: None of a network that is trained no more; snapshots: where it is a list, the step and
+    the weights at each report are added to it, which changes nothing of the training.
     """
 
     network: nn.Module
     lesson: Lesson | None = None
     best: Best = field(default_factory=Best)
+    snapshots: list[tuple[int, dict[str, Tensor]]] | None = None
 
     @property
     def adapters(self) -> nn.Module:
@@ -109,7 +111,13 @@ def alone(pupil: Pupil) -> Iterator[Report | None]:
     """Train one network by autograd, step by step: the reference for every quicker way."""
     lesson = pupil.lesson
     assert lesson is not None
-    return train(
+    reports = train(
         *(pupil.network, batches(lesson.orders()), lesson.loss(), lesson.training),
         *(lesson.validation, derive(lesson.seed, "layers"), pupil.best, pupil.adapters),
     )
+    for report in reports:
+        if report is not None and pupil.snapshots is not None:
+            weights = pupil.network.state_dict()
+            kept = {name: value.detach().clone() for name, value in weights.items()}
+            pupil.snapshots.append((report.step, kept))
+        yield report

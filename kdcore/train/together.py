@@ -300,6 +300,9 @@ class Cohort:
             metrics = self._metrics(member, means, shares)
             metrics["accuracy"] = correct[member].item()
             told.append((self.places[member], Report(step, metrics)))
+            snapshots = self.pupils[member].snapshots
+            if snapshots is not None:
+                snapshots.append((step, self._weights(member, self.stack.values)))
             self.stale[member] = 0 if better[member] else self.stale[member] + 1
             patience = self.lessons[member].training.patience
             if patience and self.stale[member] >= patience:
@@ -322,10 +325,14 @@ class Cohort:
         """Give a pupil the weights of this moment, and those that did best."""
         pupil = self.pupils[member]
         self.stack.put_back(member)
-        flat = [part for layer in self.stack.weights(self.kept, member) for part in layer]
         pupil.best.accuracy = self.best[member].item()
-        names = pupil.network.state_dict()
-        pupil.best.weights = {name: part.clone() for name, part in zip(names, flat, strict=True)}
+        pupil.best.weights = self._weights(member, self.kept)
+
+    def _weights(self, member: int, values: Tensor) -> dict[str, Tensor]:
+        """A member's weights in a buffer like the stack's, under its own network's names."""
+        flat = [part for layer in self.stack.weights(values, member) for part in layer]
+        names = self.pupils[member].network.state_dict()
+        return {name: part.clone() for name, part in zip(names, flat, strict=True)}
 
 
 def _blocks(pupils: Sequence[Pupil]) -> list[list[int]]:
