@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),
         st.Page("pages/soft_targets.py", title="Soft targets", icon=":material/thermostat:"),
         st.Page("pages/differences.py", title="Where they differ", icon=":material/difference:"),
+        st.Page("pages/inside.py", title="Inside", icon=":material/layers:"),
         st.Page("pages/try_it.py", title="Try it", icon=":material/draw:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
     ],

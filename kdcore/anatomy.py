@@ -142,7 +142,11 @@ def _embedding(observed: Observed) -> Embedding:
 def _hidden(steps: Sequence[Step]) -> list[Step]:
     """From the first weights on, what a call gives; of many, evenly chosen, the last among them."""
     start = next((i for i, step in enumerate(steps) if step.mixes), len(steps))
-    found = [step for step in steps[start:] if step.call is not None and step.layer.shape]
+    found = [
+        step
+        for step in steps[start:]
+        if step.call is not None and step.layer.shape and step.layer.kind != "Flatten"
+    ]
     count = min(COMPARED, len(found))
     if count < 2:
         return found

@@ -57,7 +57,7 @@ def boundaries(
     chosen, sure, accuracy = {}, {}, {}
     for arm, network in networks.items():
         told = [
-            (*_answers(each, points), share_correct(logits(each, test.inputs), test.labels))
+            _answers(each, points, test)
             for each in _through_training(network, snapshots.get(arm, ()), steps)
         ]
         chosen[arm] = np.stack([each[0] for each in told])
@@ -87,10 +87,17 @@ def _through_training(
         yield then
 
 
-def _answers(network: nn.Module, points: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Of each point of the grid, the likeliest class and its probability, (GRID, GRID) each."""
-    sure, chosen = torch.softmax(logits(network, points, batch_size=1024), 1).max(1)
+def _answers(
+    network: nn.Module, points: Tensor, test: Split
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Of each point of the grid, the likeliest class and its probability, (GRID, GRID) each; and
+    the accuracy on the test split.
+    """
+    both = torch.cat([points, test.inputs])
+    outputs = logits(network, both, batch_size=len(both))
+    sure, chosen = torch.softmax(outputs[: len(points)], 1).max(1)
     return (
         chosen.to(torch.uint8).numpy().reshape(GRID, GRID),
         sure.numpy().reshape(GRID, GRID),
+        share_correct(outputs[len(points) :], test.labels),
     )

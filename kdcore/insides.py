@@ -188,3 +188,21 @@ def _boundaries(arrays: Mapping[str, NDArray[Any]]) -> Boundaries:
 
 def _each(arrays: Mapping[str, NDArray[Any]], what: str) -> list[tuple[ArmName, NDArray[Any]]]:
     return [(arm, arrays[f"{what}.{arm}"]) for arm in ARMS if f"{what}.{arm}" in arrays]
+
+
+def in_plane(embeddings: Mapping[ArmName, Embedding], count: int) -> dict[ArmName, Numbers]:
+    """The first two principal components of the first samples (N, 2), for each model.
+
+    Which way a component points is chance: a student's are mirrored to where they go along with
+    the teacher's. Of a layer of one number, all are on a line.
+    """
+    found: dict[ArmName, Numbers] = {}
+    for arm in ARMS:
+        if arm not in embeddings:
+            continue
+        scores = embeddings[arm].scores[:count, :2]
+        scores = np.pad(scores, ((0, 0), (0, 2 - scores.shape[1])))
+        reference = next(iter(found.values()), scores)
+        signs = np.where((scores * reference).sum(0) < 0, -1, 1)
+        found[arm] = np.asarray(scores * signs, np.float32)
+    return found

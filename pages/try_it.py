@@ -10,13 +10,13 @@ from kdcore import drawn, panel
 from kdcore.answers import Answers
 from kdcore.drawn import Layout
 from kdcore.errors import HomeError
-from kdcore.panel import Panel, Replies, Scale
-from kdcore.result import ARMS
+from kdcore.panel import Replies
 from kdcore.runs.store import Run
+from pages.parts.asked_models import models
 from pages.parts.look import answers_of
 from pages.parts.picture_grid import source
 from pages.parts.run_picker import pick_run
-from pages.parts.services import plainly, runner
+from pages.parts.services import plainly
 from pages.parts.three_answers import said, three_answers
 from pages.parts.try_ways import Looked, Shown, ways
 
@@ -26,14 +26,6 @@ PICTURE = (
     "width:7rem;aspect-ratio:1;image-rendering:pixelated;object-fit:contain;display:block;"
     "border-radius:4px;outline:1px solid rgba(128,128,128,.35)"
 )
-
-
-@st.cache_resource(max_entries=12, show_spinner=False)
-def models(names: tuple[tuple[str, str], ...]) -> tuple[Panel, Scale]:
-    """A run's sessions, by its files' names: one each for all visitors, the oldest let go."""
-    files = {role: runner().shelf.get(name) for role, name in names}
-    sessions = {arm: files[f"{arm}.onnx"] for arm in ARMS if f"{arm}.onnx" in files}
-    return panel.opened(sessions), Scale.from_json(files["scale"])
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

@@ -36,7 +36,7 @@ ROOMS = [
         "validation",
     },
     {"tasks", "models", "methods"},
-    {"answers", "insides", "panel", "train", "measure", "compress", "samples"},
+    {"answers", "insides", "panel", "saliency", "train", "measure", "compress", "samples"},
     {"uploads"},
     {"boundaries", "anatomy"},
     {"setting", "catalogue"},
@@ -49,7 +49,10 @@ ROOMS = [
     {"studies"},
     {"runs"},
     {"charts", "look_tables", "compare_tables", "compare_rows"},
-    {"sweep_charts", "search_charts", "look_charts", "compare_charts", "inside_charts"},
+    {
+        *("sweep_charts", "search_charts", "look_charts", "compare_charts"),
+        *("inside_charts", "layer_charts"),
+    },
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
@@ -75,6 +78,8 @@ TORCH_FREE = [
         "kdcore.answers",
         "kdcore.insides",
         "kdcore.inside_charts",
+        "kdcore.layer_charts",
+        "kdcore.saliency",
         "kdcore.drawn",
         "kdcore.panel",
         "kdcore.look_tables",

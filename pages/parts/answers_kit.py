@@ -14,13 +14,15 @@ from kdcore.charts import LOOKS
 HERE = Path(__file__).parent
 
 
-def component(name: str, files: str) -> Any:
-    """An inline component of the three files of that name, with what all of them share."""
+def component(name: str, files: str, *kits: str) -> Any:
+    """An inline component of the three files of that name, with what all of them share, and the
+    code and looks of further kits.
+    """
     return st.components.v2.component(
         name,
         html=(HERE / f"{files}.html").read_text(encoding="utf-8"),
-        css=_text("answers_kit.css") + _text(f"{files}.css"),
-        js=_text("answers_kit.js") + _text(f"{files}.js"),
+        css="".join(_text(f"{each}.css") for each in ("answers_kit", *kits, files)),
+        js="".join(_text(f"{each}.js") for each in ("answers_kit", *kits, files)),
     )
 
 
