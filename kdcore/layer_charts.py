@@ -122,7 +122,7 @@ def architecture(insides: Insides, arm: ArmName, label: str) -> go.Figure:
         x=widths,
         base=[-width / 2 for width in widths],
         orientation="h",
-        marker={"color": [look.colour if each else "rgba(128,128,128,.5)" for each in weighted]},
+        marker={"color": [look.colour if each else "rgba(110,110,110,.85)" for each in weighted]},
         text=[shape_said(shape) for shape in shapes],
         textposition="inside",
         insidetextanchor="middle",

@@ -326,3 +326,28 @@ def test_telling_after_every_step_lets_one_stop_at_any():
     several = [pupil(0), pupil(1)]
     assert len(list(islice(rounds(several), 7))) == 7
     assert len(list(rounds([pupil(0), pupil(1, training={"steps": 12})]))) == 30
+
+
+# snapshots
+
+
+@pytest.mark.parametrize(
+    "way", [rounds, lambda pupils: alone(pupils[0])], ids=["together", "alone"]
+)
+def test_snapshots_change_nothing_and_are_the_weights_at_each_report(way):
+    plain, watched = pupil(), pupil()
+    watched.snapshots = []
+    reports = []
+    for each in (plain, watched):
+        reports = [told for told in way([each]) if told]
+    state = watched.network.state_dict()
+    for name, value in plain.network.state_dict().items():
+        assert torch.equal(state[name], value)
+        assert torch.equal(plain.best.weights[name], watched.best.weights[name])
+    steps = [told[0][1].step if isinstance(told, list) else told.step for told in reports]
+    assert [step for step, _ in watched.snapshots] == steps
+    step, last = watched.snapshots[-1]
+    assert step == 30
+    for name, value in last.items():
+        assert torch.equal(state[name], value)
+    assert not torch.equal(*(kept["1.weight"] for _, kept in watched.snapshots[:2]))
