@@ -1,0 +1,114 @@
+"""Inside: points chosen in one model's panel and seen in all, and a plane that plays."""
+
+import re
+
+import pytest
+
+from kdcore import insides
+from kdcore.recipe import Recipe
+from kdcore.runs.store import Store
+from kdcore.runs.worker import execute
+from kdcore.settings import Settings
+from kdcore.shelf import Shelf
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def run(app):
+    """A run of points, under the app's home."""
+    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
+    store = Store(settings)
+    recipe = Recipe(
+        task="moons",
+        teacher={"options": {"widths": [16]}},
+        student={"options": {"widths": [6]}},
+        teacher_training={"steps": 60},
+        training={"steps": 60},
+        seeds=(3,),
+    )
+    waiting = store.submit(recipe, "points")
+    execute(waiting.id, settings)
+    return store.get(waiting.id)
+
+
+def ink(tab, name):
+    """A panel as the browser has drawn it."""
+    return tab.get_by_test_id(f"panel-{name}").evaluate("canvas => canvas.toDataURL()")
+
+
+def test_what_is_chosen_in_one_panel_is_chosen_in_all_and_shown_below(visit, run):
+    tab = visit(f"/inside?run={run.id}")
+    panel = tab.get_by_test_id("panel-control")
+    panel.scroll_into_view_if_needed()
+    before = {name: ink(tab, name) for name in ("teacher", "control", "distilled")}
+    box = panel.bounding_box()
+    corners = [(0.02, 0.02), (0.98, 0.02), (0.98, 0.98), (0.02, 0.98)]
+    places = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    tab.mouse.move(*places[0])
+    tab.mouse.down()
+    for place in places[1:]:
+        tab.mouse.move(*place, steps=2)
+    tab.mouse.up()
+    said = tab.get_by_test_id("said")
+    tab.wait_for_function(
+        "said => said.textContent.startsWith('800 samples')", arg=said.element_handle()
+    )
+    assert "400 of upper, 400 of lower" in said.inner_text()
+    right = 100 * run.result.arms["teacher"].accuracy[0]
+    assert f"teacher {right:.0f} %" in said.inner_text()
+    tab.get_by_role("button", name="upper").click()
+    tab.wait_for_function(
+        "said => said.textContent.startsWith('400 samples: 400 of upper')",
+        arg=said.element_handle(),
+    )
+    assert all(ink(tab, name) != drawn for name, drawn in before.items())
+    tab.get_by_test_id("gallery").locator("a").nth(11).wait_for()
+    with tab.expect_download() as csv:
+        tab.get_by_test_id("csv").click()
+    rows = csv.value.path().read_text().splitlines()
+    assert rows[0].startswith(
+        "sample,true,chosen,teacher answer,teacher x,teacher y,control answer"
+    )
+    assert sum(row.split(",")[2] == "1" for row in rows[1:]) == 400
+    for kind, begins in (("svg", b"<svg"), ("png", b"\x89PNG")):
+        with tab.expect_download() as picture:
+            tab.get_by_test_id(kind).click()
+        assert picture.value.path().read_bytes().startswith(begins)
+
+
+def test_the_plane_plays_from_the_first_step_to_the_last_without_a_word_to_the_server(
+    visit, app, run
+):
+    sent = []
+    tab = visit(f"/inside?run={run.id}&view=Boundaries")
+    tab.on("websocket", lambda socket: socket.on("framesent", lambda f: sent.append(f)))
+    tab.reload()
+    step = tab.get_by_test_id("step")
+    step.wait_for()
+    assert step.inner_text() == "Step 60 of 60"
+    kept = insides.read(Shelf(app.home / "artifacts").get(run.result.artifacts[insides.ROLE]))
+    end = kept.boundaries.accuracy["distilled"][-1]
+    caption = tab.get_by_test_id("panels").get_by_text(re.compile("Student, distilled"))
+    assert f"{100 * end:.1f} % right" in caption.inner_text()
+    tab.wait_for_timeout(1000)
+    before, last = len(sent), ink(tab, "distilled")
+    tab.get_by_test_id("points").uncheck()
+    tab.get_by_test_id("moment").fill("0")
+    assert step.inner_text() == "Step 0 of 60"
+    start = kept.boundaries.accuracy["distilled"][0]
+    assert f"{100 * start:.1f} % right" in caption.inner_text()
+    assert ink(tab, "distilled") != last
+    tab.get_by_test_id("play").click()
+    tab.get_by_text("Step 60 of 60").wait_for()
+    tab.get_by_role("button", name="Play").wait_for()
+    assert len(sent) == before > 0
+
+
+@pytest.mark.parametrize("view", ["Embeddings", "Boundaries", "Architecture"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(visit, run, view):
+    tab = visit(f"/inside?run={run.id}&view={view}")
+    tab.set_viewport_size({"width": 390, "height": 844})
+    tab.wait_for_timeout(1000)
+    widest = tab.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert widest <= 390
