@@ -311,11 +311,15 @@ def _style(figure: go.Figure, title: str, y: str, steps: int) -> go.Figure:
 
 def framed(figure: go.Figure, title: str, height: int = 320) -> go.Figure:
     """A figure with its question above it, in the size and style of all."""
-    figure.update_layout(
-        title={"text": title, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
-        height=height,
-        margin={"l": 10, "r": 10, "t": 70, "b": 10},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
-        uirevision="kept",  # a zoom survives the next point
-    )
-    return figure
+    return figure.update_layout(frame_of(title, height))
+
+
+def frame_of(title: str, height: int) -> dict[str, object]:
+    """The layout of `framed`, for a figure that is made at once: every later change costs time."""
+    return {
+        "title": {"text": title, "x": 0, "xanchor": "left", "y": 0.98, "yanchor": "top"},
+        "height": height,
+        "margin": {"l": 10, "r": 10, "t": 70, "b": 10},
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
+        "uirevision": "kept",  # a zoom survives the next point
+    }

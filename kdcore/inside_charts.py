@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from kdcore.charts import CLASS_LOOKS, LOOKS, framed
+from kdcore.charts import CLASS_LOOKS, LOOKS, frame_of
 from kdcore.result import ArmName
 
 FOR, AGAINST = "#E69F00", "#56B4E9"
@@ -123,35 +123,33 @@ def saliency(
     """
     height, width = lost.shape
     most = max(float(np.abs(lost).max()), 1e-6)
-    clear = "rgba(128,128,128,0)"
-    figure = go.Figure()
-    figure.add_heatmap(
-        z=lost,
-        colorscale=[[0, AGAINST], [0.5, clear], [1, FOR]],
-        zmin=-most,
-        zmax=most,
-        opacity=0.9,
-        hovertemplate=f"Covered here, {name} loses %{{z:.2f}} nats of log-odds<extra></extra>",
-        colorbar={"thickness": 10, "title": {"text": "nats"}},
-    )
-    ends: dict[str, Any] = {"showgrid": False, "zeroline": False, "nticks": 5}
-    figure.add_layout_image(
-        source=picture,
+    heat = {
+        "type": "heatmap",
+        "z": lost,
+        "colorscale": [[0, AGAINST], [0.5, "rgba(128,128,128,0)"], [1, FOR]],
+        **{"zmin": -most, "zmax": most, "opacity": 0.9},
+        "hovertemplate": f"Covered here, {name} loses %{{z:.2f}} nats of log-odds<extra></extra>",
+        "colorbar": {"thickness": 10, "title": {"text": "nats"}},
+    }
+    below = {
+        "source": picture,
         **{"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": width, "sizey": height},
         **{"sizing": "stretch", "layer": "below", "opacity": 0.3},
-    )
-    figure.update_xaxes(title="pixel", range=[-0.5, width - 0.5], constrain="domain", **ends)
-    figure.update_yaxes(
-        title="pixel",
-        range=[height - 0.5, -0.5],
-        scaleanchor="x",
-        constrain="domain",
-        **ends,
-    )
-    return asked(figure, "What does it look at?", f"{LOOKS[arm].label}: {words}", SQUARE)
+    }
+    axis = {"title": {"text": "pixel"}, "showgrid": False, "zeroline": False, "nticks": 5}
+    across = {**axis, "range": [-0.5, width - 0.5], "constrain": "domain"}
+    down = {**axis, "range": [height - 0.5, -0.5], "constrain": "domain", "scaleanchor": "x"}
+    frame = _frame("What does it look at?", f"{LOOKS[arm].label}: {words}", SQUARE)
+    return go.Figure([heat], {**frame, "images": [below], "xaxis": across, "yaxis": down})
 
 
 def asked(figure: go.Figure, question: str, of: str, height: int) -> go.Figure:
     """A figure framed, with the question and, in a line below, of what it is asked."""
-    figure = framed(figure, f"{question}<br><sub>{of}</sub>", height)
-    return figure.update_layout(margin_t=76, title={"y": 1, "pad": {"t": 26}})
+    return figure.update_layout(_frame(question, of, height))
+
+
+def _frame(question: str, of: str, height: int) -> dict[str, Any]:
+    frame: dict[str, Any] = frame_of(f"{question}<br><sub>{of}</sub>", height)
+    frame["title"] |= {"y": 1, "pad": {"t": 26}}
+    frame["margin"] |= {"t": 76}
+    return frame
