@@ -514,7 +514,7 @@ def test_parameters_and_macs_are_those_of_the_networks(everything):
 def test_every_file_that_a_result_names_is_on_the_shelf(everything):
     _, final, shelf = everything
     assert set(final.artifacts) == {
-        *("logits", "scale"),
+        *("logits", "scale", "insides"),
         *(f"{arm}.onnx" for arm in ARMS),
         *(f"{arm}.safetensors" for arm in ARMS),
     }
