@@ -268,7 +268,7 @@ def _gallery(options: argparse.Namespace) -> int:
     recipes = {path.stem: Recipe.load(path) for path in options.recipes}
     from kdcore.experiment import default_shelf, steps
     from kdcore.result import Event, Result
-    from kdcore.runs.gallery import keep, tidy
+    from kdcore.runs.gallery import keep, pack
 
     shelf = default_shelf()
     for number, (stem, recipe) in enumerate(recipes.items(), 1):
@@ -278,7 +278,7 @@ def _gallery(options: argparse.Namespace) -> int:
         keep(options.out, stem, began, result, told, shelf)
         line = f"{number} of {len(recipes)}, {stem}: {result.verdict}"
         print(line, file=sys.stderr, flush=True)
-    tidy(options.out)
+    pack(options.out)
     return 0
 
 

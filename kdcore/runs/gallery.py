@@ -1,17 +1,21 @@
 """The gallery: finished runs that come with the project, so that nobody meets an empty page.
 
-A folder of `runs/*.json.gz`, each a run's name, time, result and curves, and of `files/`, its
-artifacts by content hash. `python -m kdcore gallery` makes such a folder from recipes; the app
-brings its runs into the store, where they are runs like any other, under ids of their own.
+A folder of `runs/*.json.gz`, each a run's name, time, result and curves, and of `files.tar.xz`,
+their artifacts by content hash, in one archive since most share a teacher and a control.
+`python -m kdcore gallery` makes such a folder from recipes; the app brings its runs into the store,
+where they are runs like any other, under ids of their own.
 """
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import logging
-from collections.abc import Sequence
+import lzma
+import tarfile
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,8 @@ from kdcore.runs.store import GALLERY, Store
 from kdcore.shelf import Shelf
 
 log = logging.getLogger(__name__)
+
+FILES = "files.tar.xz"
 
 LARGEST_FILE = 600_000
 """Bytes: what is larger is left out, such as a large test set's answers beyond the first 500."""
@@ -73,12 +79,39 @@ def keep(
         ) from None
 
 
-def tidy(folder: Path) -> None:
-    """Delete the files that no run of a gallery needs any more."""
+def pack(folder: Path) -> None:
+    """Put the files of all runs into the archive, and leave out those of nobody.
+
+    Raises HomeError where the folder cannot be written.
+    """
     needed = {name for each in exhibits(folder) for name in each.result.artifacts.values()}
-    for path in (folder / "files").glob("*"):
-        if path.name not in needed:
+    found = {name: content for name, content in _contents(folder).items() if name in needed}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:xz", preset=9) as archive:
+        for name, content in sorted(found.items()):
+            entry = tarfile.TarInfo(name)  # without a time: the same files make the same archive
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    try:
+        (folder / FILES).write_bytes(packed.getvalue())
+        for path in (folder / "files").glob("*"):
             path.unlink()
+        (folder / "files").rmdir()
+    except OSError as error:
+        raise HomeError(
+            f"cannot write to {folder}: {error.strerror}; give --out another folder"
+        ) from None
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    """The files of a gallery by name, those that are not packed yet among them."""
+    found: dict[str, bytes] = {}
+    if (folder / FILES).exists():
+        with tarfile.open(folder / FILES, mode="r:xz") as archive:
+            for entry in archive:
+                content = archive.extractfile(entry)
+                found |= {} if content is None else {entry.name: content.read()}
+    return found | {path.name: path.read_bytes() for path in (folder / "files").glob("*")}
 
 
 def exhibits(folder: Path) -> list[Exhibit]:
@@ -115,20 +148,20 @@ def bring_in(store: Store, shelf: Shelf, folder: Path) -> None:
             mine = runs.c.id.startswith(GALLERY)
             there = set(connection.scalars(select(runs.c.id).where(mine)))
         new = [each for key, each in wanted.items() if key not in there]
-        whole = [each for each in new if _copied(each, shelf, folder / "files")]
+        files = _contents(folder) if new else {}
+        whole = [each for each in new if _copied(each, shelf, files)]
         _exchange(store, there - set(wanted), whole)
-    except (HomeError, StoreError) as error:
+    except (OSError, EOFError, lzma.LZMAError, tarfile.TarError, HomeError, StoreError) as error:
         log.warning("the gallery in %s is left out: %s", folder, error)
 
 
-def _copied(each: Exhibit, shelf: Shelf, files: Path) -> bool:
-    """Put a run's files on the shelf; False where the gallery lacks one."""
-    try:
-        for name in each.result.artifacts.values():
-            shelf.put((files / name).read_bytes(), name.rpartition(".")[2])
-    except OSError as error:
-        log.warning("the gallery's run %r is left out: %s", each.name, error)
-        return False
+def _copied(each: Exhibit, shelf: Shelf, files: Mapping[str, bytes]) -> bool:
+    """Put a run's files on the shelf; False where the gallery lacks one, or has another."""
+    for name in each.result.artifacts.values():
+        content = files.get(name)
+        if content is None or shelf.put(content, name.rpartition(".")[2]) != name:
+            log.warning("the gallery's run %r is left out: it lacks %s", each.name, name)
+            return False
     return True
 
 

@@ -1,5 +1,6 @@
 """Finished runs that come with the project: kept in a folder, brought into the store."""
 
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,9 +9,11 @@ import pytest
 from kdcore.cli import main
 from kdcore.errors import RunError
 from kdcore.recipe import Recipe
-from kdcore.runs.gallery import LARGEST_FILE, bring_in, exhibits, keep, tidy
+from kdcore.runs.gallery import FILES, LARGEST_FILE, bring_in, exhibits, keep, pack
 from kdcore.settings import GALLERY, Settings
 from tests.runs.test_store import event, result
+
+PRESETS = sorted((Path(__file__).parents[2] / "assets" / "recipes").glob("*.json"))
 
 
 @pytest.fixture
@@ -111,14 +114,42 @@ def test_without_a_gallery_there_is_nothing_to_bring_in(visit, store):
     assert store.find() == []
 
 
-def test_files_that_are_large_are_left_out_and_those_of_nobody_deleted(add, folder):
+def test_files_that_are_large_are_left_out(add, folder):
     add("Few labels", bytes(LARGEST_FILE + 1))
     assert exhibits(folder)[0].result.artifacts == {}
+
+
+def test_a_packed_gallery_is_one_archive_without_the_files_of_nobody(add, visit, store, folder):
     add("Few labels", b"older")
     add("Few labels", b"newer")
-    assert len(list((folder / "files").iterdir())) == 2
-    tidy(folder)
-    assert [path.read_bytes() for path in (folder / "files").iterdir()] == [b"newer"]
+    add("All labels")
+    pack(folder)
+    assert sorted(path.name for path in folder.iterdir()) == [FILES, "runs"]
+    with tarfile.open(folder / FILES) as archive:
+        assert len(archive.getnames()) == 2
+    shelf = visit()
+    found = {shelf.get(run.result.artifacts["logits"]) for run in store.find()}
+    assert found == {b"newer", b"answers"}
+
+
+def test_packing_again_keeps_what_was_packed_and_makes_the_same_archive(add, folder):
+    add("Few labels")
+    pack(folder)
+    before = (folder / FILES).read_bytes()
+    add("All labels", b"others")
+    pack(folder)
+    (folder / "runs" / "All labels.json.gz").unlink()
+    (folder / "files").mkdir()
+    pack(folder)
+    assert (folder / FILES).read_bytes() == before
+
+
+def test_a_damaged_archive_is_no_reason_not_to_start(add, visit, store, folder):
+    add("Few labels")
+    pack(folder)
+    (folder / FILES).write_bytes((folder / FILES).read_bytes()[:40])
+    visit()
+    assert store.find() == []
 
 
 def test_the_command_line_makes_a_gallery_of_recipes(quick, tmp_path, folder, capsys, visit, store):
@@ -133,6 +164,17 @@ def test_the_command_line_makes_a_gallery_of_recipes(quick, tmp_path, folder, ca
     assert run.result.measured
     assert {"logits", "distilled.onnx"} <= set(run.result.artifacts)
     assert all(shelf.get(name) for name in run.result.artifacts.values())
+
+
+def test_the_gallery_that_comes_along_has_every_preset_and_is_a_few_megabytes():
+    shown = {each.result.recipe.id: each for each in exhibits(GALLERY)}
+    assert {Recipe.load(path).id for path in PRESETS} <= set(shown)
+    files = [path for path in GALLERY.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 9e6
+    needed = {name for each in shown.values() for name in each.result.artifacts.values()}
+    with tarfile.open(GALLERY / FILES) as archive:
+        assert set(archive.getnames()) == needed
+    assert all(len(each.result.recipe.seeds) >= 3 for each in shown.values())
 
 
 def test_settings_name_the_gallery(tmp_path):
