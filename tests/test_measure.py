@@ -1,6 +1,7 @@
 """What a model costs: parameters, multiply-accumulates and latency."""
 
 import pytest
+import torch
 from torch import nn
 
 from kdcore.compress.export import to_onnx
@@ -41,6 +42,15 @@ def test_counting_does_not_train():
     macs(network, (1, 2, 2))
     assert network[2].running_mean.tolist() == [0, 0, 0, 0]
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_attention_counts_though_torch_fuses_it_in_eval_mode():
+    tokens, width, inner = 6, 8, 16
+    layer = nn.TransformerEncoderLayer(width, nhead=2, dim_feedforward=inner, batch_first=True)
+    # queries, keys, values and what joins them; scores and their mixture; two linear layers
+    expected = tokens * 4 * width**2 + 2 * tokens**2 * width + 2 * tokens * width * inner
+    assert macs(layer, (tokens, width)) == expected
+    assert torch.backends.mha.get_fastpath_enabled()
 
 
 # latency

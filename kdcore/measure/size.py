@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,9 +24,20 @@ def macs(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     Counts matrix products and convolutions; element-wise work is left out, as is customary.
     """
     network.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), _attention_in_the_open(), FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, *input_shape))
     return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def _attention_in_the_open() -> Iterator[None]:
+    """In eval mode torch fuses its transformer layers into an operator that counts as nothing."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
 
 
 def of_choice(choice: ModelChoice, input_shape: tuple[int, ...], classes: int) -> tuple[int, int]:

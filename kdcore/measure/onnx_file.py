@@ -1,0 +1,132 @@
+"""What an ONNX file weighs: bytes, bytes once compressed, numbers, zeros, multiply-accumulates.
+
+It reads files, not networks: of whatever framework, pruned or quantized. No torch.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import numpy_helper
+
+from kdcore.errors import HomeError
+
+Shape = tuple[int, ...]
+
+PRODUCTS = ("MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "QGemm")
+CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv", "FusedConv")
+SECOND = {"QLinearMatMul": 3, "QGemm": 3, "QLinearConv": 3}
+"""Where the weights stand among an operator's inputs, when they aren't the second."""
+
+UNKNOWN = ("Einsum", "Attention", "MultiHeadAttention", "ConvTranspose", "LSTM", "GRU", "RNN")
+"""Operators that multiply too, and are not counted here."""
+
+WORDS = (onnx.TensorProto.INT64, onnx.TensorProto.BOOL, onnx.TensorProto.STRING)
+"""Types of shapes, axes and switches, which are no weights."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """What one file weighs: its bytes as it is shipped, its bytes in a gzip archive, the numbers
+    stored in it, how many of those are not zero, and the bits of each weight that there are.
+    """
+
+    bytes: int
+    gzip_bytes: int
+    numbers: int
+    nonzero: int
+    bits: tuple[int, ...]
+
+
+def weight(content: bytes) -> Weight:
+    """Weigh an ONNX file that holds its weights inside.
+
+    Scales and zero points of a quantized file count as numbers too: they are shipped. Raises
+    HomeError where the file cannot be read.
+    """
+    numbers = nonzero = 0
+    bits = set()
+    for tensor in read(content).graph.initializer:
+        if tensor.data_type in WORDS:
+            continue
+        values = numpy_helper.to_array(tensor)
+        numbers += values.size
+        nonzero += int((values != 0).sum())
+        if values.ndim > 1:
+            bits.add(8 * values.dtype.itemsize)
+    packed = gzip.compress(content, 9, mtime=0)
+    return Weight(len(content), len(packed), numbers, nonzero, tuple(sorted(bits)))
+
+
+def macs(content: bytes, input_shape: Shape) -> int | None:
+    """Multiply-accumulates of one sample, (C, H, W) or (D,), in an ONNX file.
+
+    Counts matrix products and convolutions, zeros too, as `measure.size` does for a network. None
+    where it holds an operator that nobody has taught this to count.
+    """
+    model = read(content)
+    if any(node.op_type in UNKNOWN for node in model.graph.node):
+        return None
+    counted = [node for node in model.graph.node if node.op_type in (*PRODUCTS, *CONVOLUTIONS)]
+    shapes = _shapes(model, counted, input_shape)
+    return sum(_of(node, shapes) for node in counted)
+
+
+def read(content: bytes) -> onnx.ModelProto:
+    """Parse an ONNX file. Raises HomeError, a sentence, where it is none."""
+    try:
+        model = onnx.load_from_string(content)
+    except Exception as error:  # protobuf has its own for every way to be damaged
+        raise HomeError(f"the ONNX file cannot be read: {error}") from None
+    if not model.graph.node:
+        raise HomeError("the ONNX file cannot be read: it holds no network")
+    return model
+
+
+def _shapes(
+    model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], input_shape: Shape
+) -> dict[str, Shape]:
+    """Of all that goes into and out of these operators, found by letting one sample through: what
+    a file says of its shapes is often not enough.
+    """
+    found = {each.name: tuple(each.dims) for each in model.graph.initializer}
+    (first, *_) = (each.name for each in model.graph.input if each.name not in found)
+    found[first] = (1, *input_shape)
+    names = {name for node in nodes for name in (*_operands(node), node.output[0])}
+    wanted = sorted(names - set(found))
+    if not wanted:
+        return found
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    outputs = session.run(wanted, {first: np.zeros(found[first], np.float32)})
+    return found | {name: each.shape for name, each in zip(wanted, outputs, strict=True)}
+
+
+def _operands(node: onnx.NodeProto) -> tuple[str, str]:
+    """What is multiplied by what."""
+    return node.input[0], node.input[SECOND.get(node.op_type, 1)]
+
+
+def _of(node: onnx.NodeProto, shapes: Mapping[str, Shape]) -> int:
+    first, weights = (shapes[name] for name in _operands(node))
+    out = shapes[node.output[0]]
+    if node.op_type in CONVOLUTIONS:  # weights: (out, in / groups, kernel ...)
+        return prod(out) * prod(weights[1:])
+    return prod(out) * (first[0] if _transposed(node) else first[-1])
+
+
+def _transposed(node: onnx.NodeProto) -> bool:
+    return any(each.name == "transA" and each.i for each in node.attribute)

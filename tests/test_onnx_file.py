@@ -1,0 +1,94 @@
+"""What an ONNX file weighs, of whatever framework it comes."""
+
+import gzip
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+from kdcore import models
+from kdcore.compress.export import to_onnx
+from kdcore.errors import HomeError
+from kdcore.measure import onnx_file
+from kdcore.measure.size import macs
+
+
+def a_file(*nodes, shape=(4,), **weights):
+    """A serialised model from `input` (N, ...) to `logits`."""
+    opset = [helper.make_opsetid("", 17)]
+    graph = helper.make_graph(
+        nodes,
+        "made by hand",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["N", *shape])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    return helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+
+
+def test_zeros_are_numbers_that_are_shipped_but_not_weights_that_work():
+    weights = np.array([[1, 0, 0], [0, 2, 0], [0, 0, 0], [0, 0, 3]], np.float32)
+    content = a_file(
+        helper.make_node("MatMul", ["input", "w"], ["made"]),
+        helper.make_node("Reshape", ["made", "sizes"], ["logits"]),
+        w=weights,
+        sizes=np.array([-1, 3]),
+    )
+    found = onnx_file.weight(content)
+    assert (found.numbers, found.nonzero, found.bits) == (12, 3, (32,))
+    assert found.bytes == len(content)
+    assert gzip.decompress(gzip.compress(content, 9)) == content
+    assert found.gzip_bytes == len(gzip.compress(content, 9, mtime=0))
+    assert onnx_file.macs(content, (4,)) == 4 * 3
+
+
+def test_a_quantized_weight_has_eight_bits():
+    content = a_file(
+        helper.make_node("DequantizeLinear", ["q", "scale"], ["w"]),
+        helper.make_node("MatMul", ["input", "w"], ["logits"]),
+        q=np.ones((4, 3), np.int8),
+        scale=np.array(0.5, np.float32),
+    )
+    found = onnx_file.weight(content)
+    assert (found.numbers, found.bits) == (12 + 1, (8,))
+    assert onnx_file.macs(content, (4,)) == 12
+
+
+CASES = {
+    "resnet_cifar": ({}, (3, 16, 16)),
+    "vit": ({"width": 32, "depth": 2, "heads": 2}, (1, 8, 8)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_file_counts_as_the_network_that_it_was_made_of(name):
+    options, shape = CASES[name]
+    network = models.get(name).build(shape, 10, options, seed=0)
+    content = to_onnx(network, shape)
+    assert onnx_file.macs(content, shape) == macs(network, shape)
+
+
+def test_what_cannot_be_counted_is_not_guessed():
+    content = a_file(
+        helper.make_node("Einsum", ["input", "w"], ["logits"], equation="nk,kc->nc"),
+        w=np.ones((4, 3), np.float32),
+    )
+    assert onnx_file.macs(content, (4,)) is None
+
+
+@pytest.mark.parametrize("content", [b"no model", b"", onnx.ModelProto().SerializeToString()])
+def test_a_damaged_file_is_a_sentence(content):
+    with pytest.raises(HomeError, match="the ONNX file cannot be read"):
+        onnx_file.weight(content)
+
+
+def test_grouped_convolutions_count_their_groups_alone():
+    content = a_file(
+        helper.make_node("Conv", ["input", "w"], ["logits"], group=2, pads=[1, 1, 1, 1]),
+        shape=(4, 5, 5),
+        w=np.ones((8, 2, 3, 3), np.float32),
+    )
+    expected = macs(nn.Conv2d(4, 8, 3, groups=2, padding=1), (4, 5, 5))
+    assert onnx_file.macs(content, (4, 5, 5)) == 8 * 25 * 2 * 9 == expected
