@@ -98,4 +98,4 @@ def _shifted(inputs: NDArray[Any], pixels: int, random: np.random.Generator) -> 
 
 
 def _pixels(values: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
