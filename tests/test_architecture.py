@@ -53,6 +53,7 @@ ROOMS = [
         *("sweep_charts", "search_charts", "look_charts", "compare_charts"),
         *("inside_charts", "layer_charts"),
     },
+    {"handover"},
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
@@ -91,6 +92,9 @@ TORCH_FREE = [
         "kdcore.compare_charts",
         "kdcore.sweep_charts",
         "kdcore.cli",
+        "kdcore.measure.here",
+        "kdcore.measure.devices",
+        "kdcore.handover.bundle",
     ),
     "kdcore.runs.searches",
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),
