@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
+from kdcore import handing
 from kdcore.errors import HomeError, KdError, RecipeError, UploadError
+from kdcore.files import file_name
 from kdcore.recipe import Recipe
 from kdcore.search import Search, Tried, ranked, trial_table
 from kdcore.settings import Settings
@@ -98,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     teacher.add_argument("--pixels", default="standardised", metavar="SCALE", choices=SCALES)
     teacher.add_argument("--try", dest="task", metavar="TASK", help="see how much it reads there")
     teacher.set_defaults(command=_teacher)
+    handing.add_commands(commands)
     return parser
 
 
@@ -256,8 +259,7 @@ def _write(out: Path, result: Result, events: list[Event], shelf: Shelf) -> None
                     row = (event.arm, event.seed, event.step, name, value, f"{event.seconds:.3f}")
                     file.write(",".join(map(str, row)) + "\n")
         for role, name in result.artifacts.items():
-            target = role if "." in role else f"{role}{Path(name).suffix}"
-            (out / target).write_bytes(shelf.get(name))
+            (out / file_name(role, name)).write_bytes(shelf.get(name))
     except OSError as error:
         raise HomeError(
             f"cannot write to {out}: {error.strerror}; give --out another folder"

@@ -25,3 +25,8 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def file_name(role: str, artifact: str) -> str:
+    """What a run's folder calls the artifact of a role: "distilled.onnx", "logits.npz"."""
+    return role if "." in role else f"{role}{Path(artifact).suffix}"

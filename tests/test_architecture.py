@@ -54,6 +54,7 @@ ROOMS = [
         *("inside_charts", "layer_charts"),
     },
     {"handover"},
+    {"handing"},
     {"cli", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
@@ -95,6 +96,7 @@ TORCH_FREE = [
         "kdcore.measure.here",
         "kdcore.measure.devices",
         "kdcore.handover.bundle",
+        "kdcore.handover.report",
     ),
     "kdcore.runs.searches",
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),

@@ -15,11 +15,10 @@ import pytest
 from safetensors.numpy import load as read_weights
 
 from kdcore.errors import HomeError, UploadError
-from kdcore.experiment import run
 from kdcore.handover import bundle, finished, measured
 from kdcore.measure import here
 from kdcore.recipe import Recipe
-from kdcore.shelf import Shelf
+from tests.handed import handed
 
 FOREIGN = """
 import runpy, sys
@@ -37,17 +36,7 @@ BLOCKED = {"torch", "kdcore", "onnx", "scipy", "pandas", "pydantic", "PIL", "skl
 
 @pytest.fixture(scope="module")
 def of(tmp_path_factory):
-    """A run of a moment on the digits, finished and on a shelf."""
-    recipe = Recipe(
-        title="a *bold* name | with a bar",
-        teacher={"options": {"widths": [16]}},
-        student={"options": {"widths": [4]}},
-        teacher_training={"steps": 40},
-        training={"steps": 40},
-        seeds=(0, 1, 2),
-    )
-    shelf = Shelf(tmp_path_factory.mktemp("shelf"))
-    return finished.from_shelf(recipe.title, run(recipe, shelf=shelf), shelf)
+    return handed(tmp_path_factory.mktemp("shelf"))
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +134,7 @@ def test_its_card_says_what_the_model_is_and_what_it_is_not(folder, of):
     accuracy = of.result.arms["distilled"].accuracy
     for part in ("`mlp-4`, distilled from `mlp-16`", "digits: all labels", "40 steps"):
         assert part in card
-    assert f"{100 * np.mean(accuracy):.1f} % (" in card
+    assert f"{100 * np.mean(accuracy):.1f}\u00a0% (" in card
     assert "| Agrees with the whole student | – | – | – |" in card
     assert f"on {len(of.answers)} test samples" in card
     assert "## What was not tested" in card

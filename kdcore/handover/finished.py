@@ -15,6 +15,7 @@ from kdcore import answers
 from kdcore.answers import Answers, Logits
 from kdcore.charts import LOOKS
 from kdcore.errors import HomeError
+from kdcore.files import file_name
 from kdcore.measure.latency import session
 from kdcore.panel import Scale
 from kdcore.result import ARMS, Result
@@ -79,11 +80,6 @@ def from_folder(folder: Path, further: Mapping[str, bytes] | None = None) -> Fin
             raise HomeError(f"cannot read {path}: {error.strerror}") from None
 
     return _gathered(result.recipe.title or result.recipe.summary, result, fetch, further)
-
-
-def file_name(role: str, artifact: str) -> str:
-    """What a folder calls the artifact of a role: "distilled.onnx", "logits.npz"."""
-    return role if "." in role else f"{role}{Path(artifact).suffix}"
 
 
 def asked(content: bytes, scale: Scale, inputs: NDArray[Any]) -> Logits:

@@ -18,8 +18,8 @@ def untested(
     result, recipe = of.result, of.result.recipe
     seeds = len(recipe.seeds)
     told = [
-        f"Other data than the test split of {recipe.task}: pictures from another camera, another "
-        "time or other people may fare worse.",
+        f"Other data than the test split of {recipe.task}: samples of another origin or another "
+        "time may fare worse.",
         "Whether some groups of people or things fare worse than others, beyond the classes.",
         "Inputs that were made to deceive, and inputs of none of the classes: the models always "
         "name one.",

@@ -6,24 +6,27 @@ from kdcore.measure.intervals import Interval
 from kdcore.recipe import Recipe, brief
 
 MISSING = "–"
+GAP = "\u00a0"
+"""A space that no line ends at."""
 
 
 def percent(found: Interval | None) -> str:
-    """A share with its interval: "97.4 % (95.6 – 98.5)"."""
+    """A share with its interval: "97.4 % (95.6 to 98.5)"."""
     if found is None:
         return MISSING
     if found.low is None or found.high is None:
-        return f"{100 * found.value:.1f} %"
-    return f"{100 * found.value:.1f} % ({100 * found.low:.1f} – {100 * found.high:.1f})"
+        return f"{100 * found.value:.1f}{GAP}%"
+    bounds = f"({100 * found.low:.1f}{GAP}to{GAP}{100 * found.high:.1f})"
+    return f"{100 * found.value:.1f}{GAP}% {bounds}"
 
 
 def number(found: Interval | None) -> str:
-    """A number with its interval: "0.132 (0.091 – 0.173)"."""
+    """A number with its interval: "0.132 (0.091 to 0.173)"."""
     if found is None:
         return MISSING
     if found.low is None or found.high is None:
         return f"{found.value:.3f}"
-    return f"{found.value:.3f} ({found.low:.3f} – {found.high:.3f})"
+    return f"{found.value:.3f} ({found.low:.3f}{GAP}to{GAP}{found.high:.3f})"
 
 
 def size(count: int | None) -> str:
@@ -31,9 +34,9 @@ def size(count: int | None) -> str:
     if count is None:
         return MISSING
     if count < 1000:
-        return f"{count} B"
+        return f"{count}{GAP}B"
     value, unit = (count / 1e3, "kB") if count < 1e6 else (count / 1e6, "MB")
-    return f"{value:,.1f} {unit}"
+    return f"{value:,.1f}{GAP}{unit}"
 
 
 def count(value: int | None) -> str:
@@ -45,11 +48,13 @@ def time(milliseconds: float | None) -> str:
     """A short time in the unit that suits it: "41 µs", "1.3 ms"."""
     if milliseconds is None:
         return MISSING
+    if milliseconds < 1e-6:
+        return f"under 1{GAP}ns"
     if milliseconds < 0.001:
-        return f"{1e6 * milliseconds:.2g} ns"
+        return f"{1e6 * milliseconds:.3g}{GAP}ns"
     if milliseconds < 1:
-        return f"{1000 * milliseconds:.3g} µs"
-    return f"{milliseconds:.3g} ms"
+        return f"{1000 * milliseconds:.3g}{GAP}µs"
+    return f"{milliseconds:.3g}{GAP}ms"
 
 
 def models(recipe: Recipe) -> str:

@@ -1,0 +1,252 @@
+"""Figures of a report: tables in, plotly figures out, in the colours and marks of `kdcore.charts`.
+
+Names that people typed are escaped before they come here: plotly reads some HTML in its texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import log10
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from kdcore.charts import LOOKS, framed
+from kdcore.handover.words import size
+from kdcore.look_charts import class_dumbbells
+from kdcore.result import ARMS
+from kdcore.statistics import signed
+
+FURTHER = (("#CC79A7", "triangle-up"), ("#E69F00", "cross"), ("#56B4E9", "x"))
+"""Looks of models that were made since: the rest of Okabe and Ito's colours."""
+
+GREY = "rgba(128,128,128,0.55)"
+MOST_LIKELY = 5
+
+KINDS = {"noise": "noise", "blur": "a blur", "shift": "a shift"}
+UNITS = {
+    "noise": "deviation, share of the range",
+    "blur": "deviation, share of the side",
+    "shift": "pixels, in any of four directions",
+}
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a model is drawn: its name in a legend, its colour, dash and marker."""
+
+    name: str
+    colour: str
+    dash: str
+    marker: str
+
+
+def marks(models: Sequence[str]) -> dict[str, Mark]:
+    """The run's three as everywhere, further ones in the colours that are left."""
+    found = {
+        arm: Mark(look.short, look.colour, look.dash, look.marker) for arm, look in LOOKS.items()
+    }
+    told: dict[str, Mark] = {str(arm): mark for arm, mark in found.items()}
+    further = [model for model in models if model not in ARMS]
+    for number, model in enumerate(further):
+        colour, marker = FURTHER[number % len(FURTHER)]
+        told[model] = Mark(model, colour, "dashdot", marker)
+    return {model: told[model] for model in models}
+
+
+def pareto(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
+    """Accuracy against file size of all models of all runs, and the front that none of them beats.
+
+    rows: run, model, bytes, accuracy, low, high (shares; low and high may be NaN).
+    """
+    figure = go.Figure()
+    front = rows[on_front(rows)].sort_values("bytes")
+    figure.add_scatter(
+        x=front["bytes"] / 1000,
+        y=100 * front["accuracy"],
+        mode="lines",
+        line={"color": GREY, "width": 2, "shape": "hv"},
+        name="best for its size",
+        hoverinfo="skip",
+    )
+    for model, look in looks.items():
+        of = rows[rows["model"] == model]
+        figure.add_scatter(
+            x=of["bytes"] / 1000,
+            y=100 * of["accuracy"],
+            error_y=_bars(of),
+            mode="markers",
+            name=look.name,
+            marker={"color": look.colour, "symbol": look.marker, "size": 12},
+            customdata=of["run"],
+            hovertemplate=f"{look.name} of %{{customdata}} gets %{{y:.1f}} % right in "
+            "%{x:,.3g} kB<extra></extra>",
+        )
+    low, high = (log10(each / 1000) for each in (rows["bytes"].min(), rows["bytes"].max()))
+    tick = "D2" if high - low < 1.5 else 1
+    figure.update_xaxes(
+        **{"title": "file size, kB", "type": "log", "tickformat": "~g", "dtick": tick},
+        range=[low - 0.25, high + 0.25],
+    )
+    figure.update_yaxes(title="test accuracy, %")
+    return framed(figure, "Which model is worth its size?", height=400).update_layout(margin_t=96)
+
+
+def on_front(rows: pd.DataFrame) -> pd.Series:
+    """Whether nothing is both as small and as accurate, and better in one of the two: a mask."""
+    size, good = rows["bytes"].to_numpy(), rows["accuracy"].to_numpy()
+    smaller, better = size[None] <= size[:, None], good[None] >= good[:, None]
+    strictly = (size[None] < size[:, None]) | (good[None] > good[:, None])
+    return pd.Series(~(smaller & better & strictly).any(1), index=rows.index)
+
+
+def size_steps(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
+    """From the teacher's file to the last one: what each step takes away. rows: model, bytes."""
+    figure = go.Figure()
+    values = list(rows["bytes"] / 1000)
+    names = [looks[model].name for model in rows["model"]]
+    for place, model in enumerate(rows["model"]):
+        look = looks[model]
+        figure.add_bar(
+            x=[names[place]],
+            y=[values[place]],
+            marker={"color": look.colour},
+            text=[size(int(rows["bytes"].iloc[place]))],
+            textposition="outside",
+            hovertemplate=f"The file of {look.name} has %{{text}}<extra></extra>",
+        )
+        if place:
+            before, after = values[place - 1], values[place]
+            share = f"÷ {before / after:.3g}" if after < before else f"× {after / before:.3g}"
+            figure.add_bar(
+                x=[names[place]],
+                y=[abs(before - after)],
+                base=[min(before, after)],
+                marker={"color": "rgba(128,128,128,0.18)", "line": {"color": GREY, "width": 1}},
+                text=[share],
+                textposition="inside",
+                insidetextanchor="middle",
+                hovertemplate=f"{share} from {names[place - 1]} to {names[place]}<extra></extra>",
+            )
+    figure.update_layout(barmode="overlay", showlegend=False, bargap=0.35)
+    figure.update_yaxes(title="file size, kB", range=[0, 1.18 * max(values)])
+    framed(figure, "What did each step take away?", height=340)
+    return figure.update_layout(margin_t=50)
+
+
+def accuracy_steps(rows: pd.DataFrame, looks: Mapping[str, Mark], teacher: float) -> go.Figure:
+    """From the student on labels alone to the last model: what each step brought or cost.
+
+    rows: model, accuracy, low, high, step (points from the row before, NaN in the first).
+    """
+    figure = go.Figure()
+    ticks: list[str] = []
+    names = [looks[model].name for model in rows["model"]]
+    figure.add_scatter(
+        x=names,
+        y=100 * rows["accuracy"],
+        mode="lines",
+        line={"color": GREY, "width": 2, "shape": "hvh"},
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    for place, model in enumerate(rows["model"]):
+        look, row = looks[model], rows.iloc[place]
+        told = names[place] if place == 0 else f"{names[place]}<br>{signed(row['step'])} points"
+        ticks.append(told)
+        figure.add_scatter(
+            x=[names[place]],
+            y=[100 * row["accuracy"]],
+            error_y=_bars(rows.iloc[[place]]),
+            mode="markers",
+            marker={"color": look.colour, "symbol": look.marker, "size": 13},
+            showlegend=False,
+            hovertemplate=f"{look.name} gets %{{y:.1f}} % right<extra></extra>",
+        )
+    figure.add_hline(
+        100 * teacher,
+        line={"color": LOOKS["teacher"].colour, "dash": LOOKS["teacher"].dash, "width": 2},
+        annotation_text="Teacher",
+        annotation_position="bottom left",
+    )
+    figure.update_yaxes(title="test accuracy, % (not from zero)")
+    figure.update_xaxes(range=[-0.5, len(names) - 0.5], tickvals=names, ticktext=ticks)
+    framed(figure, "What did each step bring?", height=340)
+    return figure.update_layout(margin_t=50)
+
+
+def harder(rows: pd.DataFrame, kind: str, looks: Mapping[str, Mark]) -> go.Figure:
+    """Accuracy of each model as samples are made harder in one way, with Wilson's intervals."""
+    figure = go.Figure()
+    of = rows[rows["kind"] == kind]
+    for model, look in looks.items():
+        line = of[of["model"] == model]
+        figure.add_scatter(
+            x=line["words"],
+            y=100 * line["accuracy"],
+            error_y=_bars(line),
+            mode="lines+markers",
+            name=look.name,
+            line={"color": look.colour, "dash": look.dash, "width": 2},
+            marker={"symbol": look.marker, "size": 9},
+            hovertemplate=f"{look.name} gets %{{y:.1f}} % right at %{{x}}<extra></extra>",
+        )
+    figure.update_xaxes(title=f"{kind}: {UNITS[kind]}", type="category")
+    figure.update_yaxes(title="accuracy, %", rangemode="tozero")
+    title = f"How much of {KINDS[kind]} does it stand?"
+    return framed(figure, title, height=320).update_layout(margin_t=88)
+
+
+def by_class(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
+    """Who pays: each class's accuracy with and without distillation, and in every further model."""
+    drawn = rows.assign(change=100 * (rows["distilled"] - rows["control"]))
+    drawn = drawn.sort_values("change", kind="stable", ignore_index=True)
+    figure = class_dumbbells(drawn)
+    shown = drawn[drawn["class"].isin(set(figure.data[1].y))]
+    for model, look in looks.items():
+        if model not in ARMS:
+            figure.add_scatter(
+                x=100 * shown[model],
+                y=shown["class"],
+                mode="markers",
+                name=look.name,
+                marker={"color": look.colour, "symbol": look.marker, "size": 10},
+                hovertemplate=f"{look.name} gets %{{x:.1f}} % of %{{y}} right<extra></extra>",
+            )
+    return figure.update_layout(margin_t=96)
+
+
+def answer(
+    shares: Mapping[str, np.ndarray[Any, Any]], names: Sequence[str], looks: Mapping[str, Mark]
+) -> go.Figure:
+    """One sample's distributions: the classes that any model takes for likely, at most five.
+
+    shares: each model's probabilities, (K,), at T = 1.
+    """
+    most = np.max([shares[model] for model in looks], axis=0)
+    places = np.argsort(-most, kind="stable")[:MOST_LIKELY][::-1]
+    figure = go.Figure()
+    for model, look in list(looks.items())[::-1]:
+        figure.add_bar(
+            y=[names[place] for place in places],
+            x=100 * shares[model][places],
+            orientation="h",
+            name=look.name,
+            marker={"color": look.colour},
+            hovertemplate=f"{look.name} is %{{x:.1f}} % sure of %{{y}}<extra></extra>",
+        )
+    figure.update_xaxes(title="probability, %", range=[0, 101])
+    figure.update_yaxes(type="category", automargin=True)
+    figure.update_layout(legend_traceorder="reversed", bargap=0.3)
+    drawn = framed(figure, "", height=110 + 16 * len(looks) * len(places))
+    return drawn.update_layout(margin_t=36, title=None)
+
+
+def _bars(rows: pd.DataFrame) -> dict[str, Any]:
+    """Intervals as error bars, none where there is no interval."""
+    up = (100 * (rows["high"] - rows["accuracy"])).fillna(0)
+    down = (100 * (rows["accuracy"] - rows["low"])).fillna(0)
+    return {"array": up, "arrayminus": down, "thickness": 1.5, "width": 5}

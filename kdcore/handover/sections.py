@@ -1,0 +1,180 @@
+"""One finished run's part of a report: what the template is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from html import escape, unescape
+from typing import Any
+
+import pandas as pd
+
+from kdcore import look_charts, look_tables
+from kdcore.answers import Logits
+from kdcore.handover import figures, words
+from kdcore.handover.card import notes, table
+from kdcore.handover.examples import Example, examples, in_words, picture
+from kdcore.handover.facts import Facts, all_answers, class_changes, facts, harder
+from kdcore.handover.figures import Mark
+from kdcore.handover.finished import Finished
+from kdcore.handover.limits import untested
+from kdcore.handover.measured import Measured
+from kdcore.handover.speed import bound_table, device, of_this_run
+from kdcore.result import ARMS, ArmName
+from kdcore.statistics import verdict_sentence
+
+Draw = Callable[..., Any]
+
+
+def section(
+    of: Finished, measured: Sequence[Measured], most_macs: float | None, draw: Draw
+) -> dict[str, Any]:
+    """All that the template shows of a run. draw: turns a figure, its name and rows into HTML."""
+    of = _harmless(of)
+    answered = all_answers(of)
+    found = facts(of, answered)
+    looks = {name: _safe(mark) for name, mark in figures.marks([f.model for f in found]).items()}
+    worse = harder(of, most_macs)
+    devices = of_this_run(of, measured)
+    return {
+        "name": of.name,
+        "tone": of.result.verdict if of.result.verdict in ("better", "worse") else "",
+        "verdict": verdict_sentence(of.result.difference),
+        "about": _about(of),
+        "head": ["", *(of.label(each.model) for each in found)],
+        "rows": [[name, *cells] for name, cells in table(found)],
+        "notes": notes(of),
+        "figures": _figures(of, found, answered, looks, draw),
+        "harder": _harder(worse, looks, draw),
+        "harder_note": _harder_note(worse),
+        "examples": _examples(of, answered, looks, draw),
+        "measured": [device(of, each) for each in devices],
+        "bounds": bound_table(of, found),
+        "untested": untested(of, len(worse) > 0, devices),
+    }
+
+
+def _harmless(of: Finished) -> Finished:
+    """With class names that a figure may show: it takes some HTML for its own."""
+    if of.answers is None:
+        return of
+    names = tuple(escape(name) for name in of.answers.class_names)
+    return replace(of, answers=replace(of.answers, class_names=names))
+
+
+def _safe(mark: Mark) -> Mark:
+    return replace(mark, name=escape(mark.name))
+
+
+def _about(of: Finished) -> str:
+    recipe = of.result.recipe
+    return (
+        f"{words.models(recipe)}; {words.data(recipe)}; method {recipe.method.name}, temperature "
+        f"{recipe.temperature:g}; {recipe.training.steps:,} steps; seeds "
+        f"{', '.join(map(str, recipe.seeds))}. Both students of a seed start from the same "
+        "weights, see the same labelled batches and take the same steps."
+    )
+
+
+def _figures(
+    of: Finished,
+    found: Sequence[Facts],
+    answered: dict[str, Logits],
+    looks: dict[str, Mark],
+    draw: Draw,
+) -> list[Any]:
+    """Front, steps, classes and confidence, as far as the run kept what they need."""
+    drawn = []
+    rows = _accuracies(found, of.name)
+    sized = rows.dropna(subset=["bytes"])
+    if len(sized):
+        drawn.append(draw(figures.pareto(sized, looks), "pareto", sized))
+        steps = sized[sized["model"] != "control"]
+        if len(steps) > 1:
+            drawn.append(draw(figures.size_steps(steps, looks), "sizes", steps))
+    brought = rows[rows["model"] != "teacher"].copy()
+    brought["step"] = 100 * brought["accuracy"].diff()
+    teacher = float(rows.loc[rows["model"] == "teacher", "accuracy"].iloc[0])
+    drawn.append(draw(figures.accuracy_steps(brought, looks, teacher), "steps", brought))
+    if of.answers is not None:
+        classes = class_changes(of, answered)
+        drawn.append(draw(figures.by_class(classes, looks), "classes", classes))
+        sure = _sure(found)
+        bins = look_tables.reliability_rows(sure, fitted=False)
+        drawn.append(draw(look_charts.reliability(bins, sure, False), "confidence", bins))
+    return drawn
+
+
+def _sure(found: Sequence[Facts]) -> dict[ArmName, look_tables.Confidence]:
+    """How far the confidence of the run's three can be trusted, on all kept samples."""
+    bins = {each.model: each.quality.reliability for each in found if each.quality}
+    return {arm: look_tables.Confidence(1.0, bins[arm], bins[arm]) for arm in ARMS}
+
+
+def _accuracies(found: Sequence[Facts], run: str) -> pd.DataFrame:
+    """A row a model: over the seeds where there are several, else on the first seed's samples."""
+    rows = []
+    for each in found:
+        judged = each.quality.accuracy if each.quality else None
+        told = each.over_seeds or judged
+        if told is not None and told.low is None and judged is not None:
+            told = judged  # one seed: the interval over samples is the only one there is
+        if told is not None:
+            rows.append(
+                {
+                    **{"run": escape(run), "model": each.model, "bytes": each.file_bytes},
+                    **{"accuracy": told.value, "low": told.low, "high": told.high},
+                }
+            )
+    return pd.DataFrame(rows).astype({"low": float, "high": float, "bytes": float})
+
+
+def _harder(rows: pd.DataFrame, looks: dict[str, Mark], draw: Draw) -> list[Any]:
+    if not len(rows):
+        return []
+    drawn = {name: mark for name, mark in looks.items() if name in set(rows["model"])}
+    return [
+        draw(figures.harder(rows, kind, drawn), kind, rows[rows["kind"] == kind])
+        for kind in rows["kind"].unique()
+    ]
+
+
+def _harder_note(rows: pd.DataFrame) -> str:
+    if not len(rows):
+        return ""
+    return (
+        f"The first {int(rows['samples'].iloc[0]):,} test samples, made harder by known amounts, "
+        "the same for every model; the first seed's models, with Wilson's intervals."
+    )
+
+
+def _examples(
+    of: Finished, answered: dict[str, Logits], looks: dict[str, Mark], draw: Draw
+) -> list[dict[str, Any]]:
+    if of.answers is None:
+        return []
+    kept, told = of.answers, []
+    for each in examples(kept, answered):
+        figure = figures.answer(each.shares, kept.class_names, looks)
+        told.append(
+            {
+                "why": each.why,
+                "label": unescape(kept.class_names[kept.labels[each.place]]),
+                "said": _said(of, each, kept.class_names),
+                "number": each.place + 1,
+                "picture": picture(kept, each.place),
+                "numbers": in_words(kept, each.place),
+                "drawn": draw(figure, f"example{each.place}"),
+            }
+        )
+    return told
+
+
+def _said(of: Finished, each: Example, names: Sequence[str]) -> str:
+    """What each model says: "teacher 4 (97 %), labels alone 9 (51 %)"."""
+    parts = [
+        f"{of.short(model).lower()} says {unescape(names[int(share.argmax())])} "
+        f"({100 * share.max():.0f} %)"
+        for model, share in each.shares.items()
+    ]
+    return ", ".join(parts)
