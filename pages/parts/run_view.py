@@ -15,6 +15,7 @@ from kdcore.runs.store import RESTARTABLE, Run
 from kdcore.statistics import accuracy_text, verdict_sentence
 from pages.parts.cards import card
 from pages.parts.distributions import distributions
+from pages.parts.handover import handover
 from pages.parts.look import figure, picture_format
 from pages.parts.scheme_form import chain
 from pages.parts.services import catalogue, gone, plainly, runner, store, verbatim
@@ -107,6 +108,7 @@ def _header(run: Run) -> None:
             )
         if run.ended:
             recipe_download(run)
+            handover(run)
     if run.shown and run.result is not None:
         made, machine = datetime.fromtimestamp(run.created), run.result.machine
         st.caption(

@@ -1,0 +1,62 @@
+"""The report and the bundle as a visitor gets them, opened where there is no network."""
+
+import zipfile
+
+import pytest
+
+from kdcore.recipe import Recipe
+from kdcore.runs.store import Store
+from kdcore.runs.worker import execute
+from kdcore.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def run(app):
+    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
+    store = Store(settings)
+    recipe = Recipe(
+        teacher={"options": {"widths": [16]}},
+        student={"options": {"widths": [4]}},
+        teacher_training={"steps": 40},
+        training={"steps": 40},
+        seeds=(5, 6, 7),
+    )
+    waiting = store.submit(recipe, "to hand over")
+    execute(waiting.id, settings)
+    return store.get(waiting.id)
+
+
+def test_the_report_opens_with_the_network_off_and_draws_all_its_charts(
+    visit, chromium, run, tmp_path
+):
+    tab = visit(f"/?run={run.id}")
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Report").click()
+    path = tmp_path / download.value.suggested_filename
+    assert path.name == f"report-{run.id}.html"
+    download.value.save_as(path)
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name="Bundle").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert archive.testzip() is None
+    context = chromium.new_context(offline=True, viewport={"width": 390, "height": 844})
+    page, wrong, asked = context.new_page(), [], []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.get_by_role("heading", name="to hand over").wait_for()
+    plots = page.locator(".plot")
+    assert plots.count() >= 10
+    assert page.locator(".plot .main-svg").first.is_visible()
+    drawn = page.evaluate(
+        "[...document.querySelectorAll('.plot')].every(p => p.querySelector('.main-svg'))"
+    )
+    assert drawn
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390  # nothing sticks out
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+    assert wrong == []
+    assert page.pdf().startswith(b"%PDF")
+    context.close()
