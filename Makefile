@@ -23,6 +23,7 @@ bench: $(VENV)/benchmarks-installed  ## ten minutes of timings, for benchmarks/R
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/sweep.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peak.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/clicks.py
 
 # TORCH_INDEX=<URL of a PyTorch wheel index> takes torch and torchvision from there: see README.md

@@ -302,3 +302,17 @@ def test_nobody_changes_the_teacher_or_takes_other_steps(script, pair):
     assert pair.steps == 6
     assert len(outcome.predictions[0]) == len(pair.data.test)
     assert all(map(torch.equal, before, pair.teacher.parameters()))
+
+
+# stability
+
+
+def test_a_variation_is_the_deviation_over_the_mean(script):
+    assert script("stability").variation([9.0, 10.0, 11.0]) == pytest.approx(10)
+
+
+def test_the_table_of_stability_is_the_one_that_was_measured(script):
+    table = script("stability").TABLE
+    kept = table.known()
+    assert table.standing() == table.text(kept)
+    assert len(kept) == len(script("stability").jobs()) == 4

@@ -71,6 +71,7 @@ def test_a_latency_is_noisy_where_somebody_else_had_the_core(threads, taken, noi
 def test_percentiles_are_of_all_rounds():
     found = here._cell("model", 4, 1, [(each / 1000, each / 1000) for each in range(1, 102)])
     assert (found.p50_ms, found.p95_ms) == pytest.approx((51, 96))
+    assert (found.cpu_ms, found.least_ms) == pytest.approx((51, 1))
 
 
 def test_memory_is_what_the_model_adds_and_not_what_its_parent_holds():
