@@ -127,6 +127,7 @@ def notes(of: Finished) -> str:
 
 def _use(of: Finished) -> str:
     further = "".join(f"* `{name}.onnx`: made of it since\n" for name in of.further)
+    weights = "* `model.safetensors`: its weights alone\n" if "distilled" in of.weights else ""
     return f"""```sh
 pip install -r requirements.txt
 python predict.py --check        # does it answer here as it did where it was made?
@@ -135,8 +136,7 @@ python measure_here.py           # how fast is it on this device?
 ```
 
 * `model.onnx`: the model, float32, weights inside, any number of samples at once
-{further}* `model.safetensors`: its weights alone
-* `labels.json`: the classes in the order of the answers
+{further}{weights}* `labels.json`: the classes in the order of the answers
 * `preprocessing.json`: shape and type of a sample, and how it is normalised
 * `check.npz`: test samples and what the models answered to them
 * `result.json`: all figures of the run

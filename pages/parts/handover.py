@@ -20,7 +20,9 @@ def _turn() -> Lock:
 
 def handover(run: Run) -> None:
     """Two buttons for a run that is done and kept its models; none for any other."""
-    if run.state != "done" or run.result is None or "scale" not in run.result.artifacts:
+    if run.state != "done" or run.result is None:
+        return
+    if not {"scale", "distilled.onnx"} <= run.result.artifacts.keys():
         return
     shelf, turn = runner().shelf, _turn()
     gone = [name for name in run.result.artifacts.values() if not (shelf.folder / name).is_file()]
