@@ -87,6 +87,15 @@ def test_every_figure_hands_out_its_numbers(body):
     assert {"teacher", "control", "distilled", "int8"} <= set(classes.columns)
 
 
+def test_what_was_made_of_the_first_seeds_student_is_held_against_that_one(body, of):
+    files = dict(re.findall(r'download="([\w-]+)\.csv" href="data:text/csv;base64,([^"]*)"', body))
+    rows = pd.read_csv(pd.io.common.BytesIO(base64.b64decode(files["steps"]))).set_index("model")
+    accuracy = {name: each.accuracy for name, each in of.result.arms.items()}
+    assert rows.loc["distilled", "step"] == pytest.approx(of.result.difference.mean)
+    expected = 100 * (accuracy["control"][0] - accuracy["distilled"][0])
+    assert rows.loc["int8", "step"] == pytest.approx(expected)
+
+
 def test_three_examples_show_the_picture_and_what_each_model_says(body, of):
     assert body.count('<img src="data:image/png;base64,') == 3
     assert body.count("Distillation fixed this one") == 1

@@ -93,7 +93,9 @@ def _figures(
         if len(steps) > 1:
             drawn.append(draw(figures.size_steps(steps, looks), "sizes", steps))
     brought = rows[rows["model"] != "teacher"].copy()
-    brought["step"] = 100 * brought["accuracy"].diff()
+    # what was made of the first seed's student is held against that one, not against the mean
+    made_since = ~brought["model"].isin(ARMS)
+    brought["step"] = 100 * brought["accuracy"].diff().where(~made_since, brought["first"].diff())
     teacher = float(rows.loc[rows["model"] == "teacher", "accuracy"].iloc[0])
     drawn.append(draw(figures.accuracy_steps(brought, looks, teacher), "steps", brought))
     if of.answers is not None:
@@ -124,9 +126,11 @@ def _accuracies(found: Sequence[Facts], run: str) -> pd.DataFrame:
                 {
                     **{"run": escape(run), "model": each.model, "bytes": each.file_bytes},
                     **{"accuracy": told.value, "low": told.low, "high": told.high},
+                    "first": judged.value if judged else None,
                 }
             )
-    return pd.DataFrame(rows).astype({"low": float, "high": float, "bytes": float})
+    numbers = ("low", "high", "bytes", "first")
+    return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
 
 
 def _harder(rows: pd.DataFrame, looks: dict[str, Mark], draw: Draw) -> list[Any]:
