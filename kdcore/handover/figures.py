@@ -18,7 +18,7 @@ from kdcore.charts import LOOKS, framed
 from kdcore.handover.words import size
 from kdcore.look_charts import class_dumbbells
 from kdcore.result import ARMS
-from kdcore.statistics import signed
+from kdcore.statistics import Difference, signed
 
 FURTHER = (("#CC79A7", "triangle-up"), ("#E69F00", "cross"), ("#56B4E9", "x"))
 """Looks of models that were made since: the rest of Okabe and Ito's colours."""
@@ -250,3 +250,24 @@ def _bars(rows: pd.DataFrame) -> dict[str, Any]:
     up = (100 * (rows["high"] - rows["accuracy"])).fillna(0)
     down = (100 * (rows["accuracy"] - rows["low"])).fillna(0)
     return {"array": up, "arrayminus": down, "thickness": 1.5, "width": 5}
+
+
+def forest(gaps: Sequence[tuple[str, Difference]]) -> go.Figure:
+    """Each run's paired difference with its interval; left of zero distillation hurt."""
+    figure, look = go.Figure(), LOOKS["distilled"]
+    for name, gap in gaps:
+        around = 0.0 if gap.low is None or gap.high is None else gap.high - gap.mean
+        figure.add_scatter(
+            x=[gap.mean],
+            y=[name],
+            error_x={"array": [around], "thickness": 2, "width": 8},
+            mode="markers",
+            marker={"color": look.colour, "symbol": look.marker, "size": 12},
+            showlegend=False,
+            hovertemplate=f"{name}: {signed(gap.mean)} points<extra></extra>",
+        )
+    figure.add_vline(x=0, line={"width": 1, "dash": "dash", "color": "gray"})
+    figure.update_xaxes(title="distilled − labels alone, points, with 95 % interval")
+    order = [name for name, _ in gaps][::-1]
+    figure.update_yaxes(categoryorder="array", categoryarray=order, automargin=True)
+    return framed(figure, "Where did distillation help?", height=140 + 55 * len(gaps))

@@ -16,7 +16,6 @@ import plotly.graph_objects as go
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from kdcore.charts import compared_differences
 from kdcore.errors import HomeError
 from kdcore.handover import figures, words
 from kdcore.handover.finished import Finished
@@ -127,8 +126,7 @@ def _csv(rows: pd.DataFrame | None) -> str:
 def _overview(runs: Sequence[Finished]) -> dict[str, Any]:
     """All runs beside each other: who gained, who is worth its size, and a table."""
     draw, names = _drawer("all"), _names(runs)
-    forest = compared_differences([(names[i], run.result) for i, run in enumerate(runs)])
-    forest.update_xaxes(title="points, with 95 % interval")
+    forest = figures.forest([(names[i], run.result.difference) for i, run in enumerate(runs)])
     gaps = pd.DataFrame([_gap(run) for run in runs])
     return {
         "forest": draw(forest, "differences", gaps),
