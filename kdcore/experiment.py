@@ -217,7 +217,7 @@ class Experiment:
             seconds=time.perf_counter() - self.room.began,
             arms=arms,
             teacher_reused=self.room.reused,
-            machine=_machine(),
+            machine=machine(),
             chain=tuple(chain),
             compared=tuple(self.room.compared),
             precision=self.room.precision,
@@ -329,7 +329,8 @@ def _parameters(network: nn.Module) -> int:
     return parameters(network)
 
 
-def _machine() -> dict[str, str | int]:
+def machine() -> dict[str, str | int]:
+    """On what was measured, and by what."""
     return {
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count() or 1,

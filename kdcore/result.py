@@ -18,7 +18,7 @@ STUDENTS: tuple[ArmName, ...] = ("control", "distilled")
 
 Precision = Literal["float32", "bfloat16"]
 
-Phase = Literal["data", "teacher", "assistants", "students", "measuring"]
+Phase = Literal["data", "teacher", "assistants", "students", "compressing", "measuring"]
 
 SHARE = "share of gradient: "
 """Before a term's name, in an event's metrics: the term's share of the pull on the student."""

@@ -141,7 +141,7 @@ def changed(recipe: Recipe, setting: dict[str, JsonValue]) -> Recipe:
     """
     values = recipe.model_dump(mode="json")
     for field, value in sorted(setting.items(), key=lambda each: each[0] not in LEADING):
-        SPECIAL.get(field, _put_at(field))(values, value)
+        SPECIAL.get(field, put_at(field))(values, value)
     return Recipe(**values)
 
 
@@ -170,7 +170,11 @@ def control_of(recipe: Recipe) -> str:
     )
 
 
-def _put_at(field: str) -> Callable[[Values, JsonValue], None]:
+def put_at(field: str) -> Callable[[Values, JsonValue], None]:
+    """What sets a field, by its dotted path, in values as JSON knows them.
+
+    It raises RecipeError where there is no such field.
+    """
     *path, last = field.split(".")
 
     def put(values: Values, value: JsonValue) -> None:

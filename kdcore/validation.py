@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,7 +34,12 @@ def file_content(path: str | Path, what: str) -> bytes:
 def sentence(error: ValidationError, model: type[BaseModel]) -> str:
     """The first thing that is wrong: the value, the rule, and the field that was meant perhaps."""
     first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("int", "literal['all']"))
+    loc, kinds = first["loc"], _kinds(model)
+    # after a place in a list comes the kind of part that stands there
+    told = [
+        part for before, part in pairwise(("", *loc)) if type(before) is str or part not in kinds
+    ]
+    where = ".".join(str(part) for part in told if part not in ("int", "literal['all']"))
     where = where.split(".constrained")[0].split(".literal")[0]
     value = first.get("input")
     match first["type"]:
@@ -42,7 +48,13 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         case "extra_forbidden":
             known = _fields_at(model, first["loc"][:-1])
             hint = did_you_mean(str(first["loc"][-1]), known)
-            return f"a recipe has no field {where!r}{hint} Known: {', '.join(known)}"
+            return (
+                f"a {model.__name__.lower()} has no field {where!r}{hint} Known: {', '.join(known)}"
+            )
+        case "union_tag_invalid" | "union_tag_not_found":
+            found, known = first["ctx"].get("tag"), sorted(_kinds(model))
+            hint = did_you_mean(found, known) if found else "."
+            return f"{where}.kind is {found!r}{hint} Known: {', '.join(known)}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             rule = first["msg"].replace("Input should be", "it must be")
             return f"{where} is {value!r}; {rule}"
@@ -60,6 +72,7 @@ _COUNTS = {"transfer.labelled": "all", "transfer.unlabelled": "rest", "teacher_l
 
 _PLAIN_RULES = {
     "model_type": "it should be an object with named fields",
+    "model_attributes_type": "it should be an object with named fields",
     "dict_type": "it should be an object with named values",
     "tuple_type": "it should be a list",
     "too_short": "give at least one",
@@ -75,10 +88,30 @@ _PLAIN_RULES = {
 
 
 def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    kinds: dict[str, type[BaseModel]] = {}
     for part in path:
         if isinstance(part, str) and part in model.model_fields:
-            model = _part_in(model.model_fields[part].annotation) or model
+            annotation = model.model_fields[part].annotation
+            model, kinds = _part_in(annotation) or model, _by_kind(annotation)
+        elif isinstance(part, str):
+            model = kinds.get(part, model)
     return list(model.model_fields)
+
+
+def _kinds(model: type[BaseModel]) -> set[str]:
+    """The kinds of parts among which its fields have a choice."""
+    return {kind for field in model.model_fields.values() for kind in _by_kind(field.annotation)}
+
+
+def _by_kind(annotation: Any) -> dict[str, type[BaseModel]]:
+    """Those parts, by what their field `kind` says."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        kind = annotation.model_fields.get("kind")
+        return {} if kind is None else {get_args(kind.annotation)[0]: annotation}
+    found: dict[str, type[BaseModel]] = {}
+    for part in get_args(annotation):
+        found |= _by_kind(part)
+    return found
 
 
 def _part_in(annotation: Any) -> type[BaseModel] | None:

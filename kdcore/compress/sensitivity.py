@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from kdcore.compress.quantize import calibrated, layers
 from kdcore.compress.ranges import Calibration, Samples
 from kdcore.measure.latency import session
-
-
-@dataclass(frozen=True)
-class Sensitivity:
-    """What becomes of a network's answers if this layer alone is turned into int8.
-
-    agreement: share of samples whose answer stays, in [0, 1]; drift: how far the logits move, the
-    root mean square over that of the logits themselves about their mean.
-    """
-
-    layer: str
-    agreement: float
-    drift: float
+from kdcore.waterfall import Sensitivity
 
 
 def sensitivities(

@@ -1,0 +1,251 @@
+"""A pipeline: a recipe, and what is done to its distilled student, stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from kdcore.errors import RecipeError
+from kdcore.knobs import Range
+from kdcore.recipe import Number, Recipe, Whole, content_hash
+from kdcore.sweep import Axis, put_at
+from kdcore.validation import file_content, json_object, sentence
+
+MOST_MEMBERS = 1_000
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class FineTune(_Part):
+    """Train on for some steps, by the recipe's training, at a rate of its own.
+
+    by: whose answers it learns beside the labels, as in Hinton et al., 2015, at the recipe's
+    temperature: the teacher's, those of the student as it was before all stages, or nobody's.
+    """
+
+    kind: Literal["fine-tune"] = "fine-tune"
+    steps: Annotated[Whole, Field(ge=1, le=1_000_000), Range(20, 5000, 20, "Optimizer steps.")] = (
+        100
+    )
+    learning_rate: Annotated[
+        Number,
+        Field(gt=0, le=10),
+        Range(1e-4, 1e-1, None, "Usually smaller than the one it was trained at.", log=True),
+    ] = 3e-3
+    by: Literal["teacher", "original", "labels"] = "teacher"
+
+
+class Prune(_Part):
+    """Leave out a share of all channels, which makes it smaller, or of all single weights.
+
+    what: channels shrink the network and speed it up; single weights become zero, which shortens
+    the file only once it is compressed. scope: of single weights, the smallest of the whole network
+    or of each layer. rounds: it goes in so many, each taking the same part of what is left, and is
+    trained on `between` two of them. rewind: after each round, the weights that are left go back
+    to where they were before all training: a lottery ticket.
+    """
+
+    kind: Literal["prune"] = "prune"
+    what: Literal["channels", "weights"] = "channels"
+    share: Annotated[
+        Number, Field(gt=0, lt=1), Range(0.1, 0.9, 0.05, "Share that is left out.")
+    ] = 0.5
+    scope: Literal["network", "layer"] = "network"
+    rounds: Annotated[Whole, Field(ge=1, le=20), Range(1, 10, 1, "Rounds it takes.")] = 1
+    between: FineTune | None = None
+    rewind: bool = False
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Prune:
+        if self.rounds > 1 and self.between is None:
+            raise ValueError(
+                f"a prune stage has {self.rounds} rounds, and nothing happens between them; give "
+                'between, such as {"steps": 50}, or one round'
+            )
+        if self.rounds == 1 and self.between is not None:
+            raise ValueError(
+                "a prune stage trains between its rounds, but has only one; raise rounds, or add "
+                "a fine-tune stage after it"
+            )
+        if self.what == "channels" and (self.rewind or self.scope == "layer"):
+            raise ValueError(
+                'rewind and scope "layer" are for single weights; a prune stage of channels takes '
+                "the same share of each layer, and goes on from where its weights are"
+            )
+        return self
+
+
+class Quantize(_Part):
+    """Its numbers in fewer bits, in the file that onnxruntime runs.
+
+    how: static int8 finds the activations' ranges beforehand, on training samples; dynamic int8
+    finds them in each call, and takes matrix products alone; weights in int8 are turned back into
+    float32; float16. calibration, samples: how the ranges of static int8 are found, and on how
+    many. keep: which layers stay in float32: none, the first and the last, or the `kept` most
+    sensitive. bits: of an integer weight; eight overflow on processors without VNNI.
+    """
+
+    kind: Literal["quantize"] = "quantize"
+    how: Literal["static", "dynamic", "weights", "float16"] = "static"
+    calibration: Literal["min-max", "entropy", "percentile"] = "min-max"
+    samples: Annotated[
+        Whole, Field(ge=1, le=10_000), Range(32, 1024, 32, "Training samples for the ranges.")
+    ] = 256
+    keep: Literal["none", "ends", "sensitive"] = "none"
+    kept: Annotated[Whole, Field(ge=1, le=100)] = 1
+    bits: Literal[7, 8] = 7
+
+    @model_validator(mode="after")
+    def _can_be_meant(self) -> Quantize:
+        if self.keep == "sensitive" and self.how != "static":
+            raise ValueError(
+                f"a quantize stage keeps the most sensitive layers, which are found by static "
+                f'int8, but how is {self.how!r}; set how to "static", or keep to "ends"'
+            )
+        return self
+
+
+class Share(_Part):
+    """Each layer's weights share 2^bits numbers, and Huffman's code says which: bytes on disk."""
+
+    kind: Literal["share"] = "share"
+    bits: Annotated[Whole, Field(ge=1, le=8), Range(1, 8, 1, "Bits to tell its number.")] = 5
+
+
+Stage = Annotated[FineTune | Prune | Quantize | Share, Field(discriminator="kind")]
+
+LAST = ("quantize", "share")
+"""What makes a file of which no network can be trained any more."""
+
+
+class Pipeline(BaseModel):
+    """A recipe, and the stages that its distilled student goes through, in order.
+
+    axes: what varies over it, by dotted path, such as "stages.0.share" or "recipe.temperature";
+    none of a single pipeline. Frozen, validated, JSON both ways. Raises RecipeError, one sentence,
+    on what cannot be meant.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    title: Annotated[str, Field(max_length=120)] = ""
+    recipe: Recipe = Recipe()
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=12)]
+    axes: Annotated[tuple[Axis, ...], Field(max_length=3)] = ()
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise RecipeError(sentence(error, type(self))) from None
+
+    @model_validator(mode="after")
+    def _order(self) -> Pipeline:
+        for number, (stage, after) in enumerate(zip(self.stages, self.stages[1:], strict=False), 1):
+            if stage.kind in LAST:
+                raise ValueError(
+                    f"stage {number}, {stage.kind}, makes a file that no stage can change any "
+                    f"more, but stage {number + 1}, {after.kind}, comes after it; put "
+                    f"{stage.kind} last, or leave one of them out"
+                )
+        fields = [axis.field for axis in self.axes]
+        twice = next((field for field in fields if fields.count(field) > 1), None)
+        if twice is not None:
+            raise ValueError(f"{twice!r} is on two axes; leave one of them out")
+        if len(self) > MOST_MEMBERS:
+            raise ValueError(
+                f"these axes have {len(self):,} combinations; choose fewer values, so that there "
+                f"are {MOST_MEMBERS:,} at most"
+            )
+        return self
+
+    def __len__(self) -> int:
+        """How many members it has: 1 without axes."""
+        return prod(len(axis.values) for axis in self.axes)
+
+    def settings(self) -> Iterator[dict[str, JsonValue]]:
+        """What each member sets, by axis; the last axis moves fastest."""
+        fields = [axis.field for axis in self.axes]
+        for values in product(*(axis.values for axis in self.axes)):
+            yield dict(zip(fields, values, strict=True))
+
+    def members(self) -> list[Pipeline]:
+        """Each combination's pipeline, without axes, in the order of `settings`.
+
+        Raises RecipeError where one of them is no pipeline.
+        """
+        found = []
+        for setting in self.settings():
+            values = self.model_dump(mode="json", exclude={"axes"})
+            for field, value in setting.items():
+                put_at(field)(values, value)
+            found.append(Pipeline(**values))
+        return found
+
+    def tunes(self) -> list[FineTune]:
+        """All trainings on, in the order in which they happen."""
+        found: list[FineTune] = []
+        for stage in self.stages:
+            if isinstance(stage, FineTune):
+                found.append(stage)
+            elif isinstance(stage, Prune) and stage.between is not None:
+                found += [stage.between] * (stage.rounds - 1)
+        return found
+
+    @property
+    def id(self) -> str:
+        """Content hash: pipelines of one id give the same numbers."""
+        told = self.model_dump(mode="json", exclude={"title"})
+        return content_hash({**told, "recipe": self.recipe.id})
+
+    def to_json(self) -> str:
+        """Indented JSON that `from_json` reads back to an equal pipeline."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Pipeline:
+        """Read a pipeline. Raises RecipeError where the text is no JSON or no pipeline."""
+        return cls(**json_object(text, "pipeline", '{"stages": [{"kind": "prune"}]}'))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Pipeline:
+        """Read a pipeline's file. Raises RecipeError where it is missing, unreadable or wrong."""
+        return cls.from_json(file_content(path, "pipeline"))
+
+
+def told(stage: FineTune | Prune | Quantize | Share) -> str:
+    """A stage in a few words: what its bar or row is called."""
+    match stage:
+        case FineTune():
+            beside = {
+                "teacher": "with the teacher",
+                "original": "with the uncompressed student",
+                "labels": "on labels",
+            }[stage.by]
+            return f"train on {beside}, {stage.steps:,} steps"
+        case Prune():
+            rounds = f" in {stage.rounds} rounds" if stage.rounds > 1 else ""
+            rewound = ", rewound" if stage.rewind else ""
+            return f"prune {stage.share:.0%} of the {stage.what}{rounds}{rewound}"
+        case Quantize():
+            name = {
+                "static": "static int8",
+                "dynamic": "dynamic int8",
+                "weights": "weights in int8",
+                "float16": "float16",
+            }[stage.how]
+            kept = {
+                "none": "",
+                "ends": ", first and last layer in float32",
+                "sensitive": f", {stage.kept} most sensitive in float32",
+            }[stage.keep]
+            return name + kept
+        case Share():
+            return f"share weights by {stage.bits} bits"

@@ -1,0 +1,211 @@
+"""A pipeline, run: its recipe, then stage after stage, each judged beside the ends."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from kdcore.classroom import Classroom, telling
+from kdcore.errors import KdError
+from kdcore.experiment import LATENCY_BATCHES, default_shelf, fetched, machine
+from kdcore.measure.latency import timing
+from kdcore.pipeline import Pipeline, told
+from kdcore.result import ArmName, Event, Latency, Progress
+from kdcore.setting import Setting
+from kdcore.shared import Shared
+from kdcore.shelf import Shelf
+from kdcore.stages.judging import Judge, Model, model_of, model_of_pieces
+from kdcore.stages.work import Keeping, Piece, check, tuned, work
+from kdcore.train.threads import one_thread
+from kdcore.uploads.network import OnnxTeacher, latencies_apart
+from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, PipelineResult, Row
+
+Happening = Event | Progress | Row | PipelineResult
+
+
+def run_pipeline(
+    pipeline: Pipeline,
+    on_event: Callable[[Happening], object] | None = None,
+    shelf: Shelf | None = None,
+) -> PipelineResult:
+    """Run a pipeline without axes to its end; `on_event` hears all that happens.
+
+    shelf: where teachers are reused from and files kept, by default under KDCORE_HOME.
+    Raises RecipeError, before any training, on a pipeline that cannot be run.
+    """
+    for _, happening in run_members([pipeline], shelf or default_shelf()):
+        if isinstance(happening, KdError):
+            raise happening
+        if on_event is not None:
+            on_event(happening)
+        if isinstance(happening, PipelineResult):
+            result = happening
+    return result
+
+
+def run_members(
+    pipelines: Sequence[Pipeline], shelf: Shelf
+) -> Iterator[tuple[int, Happening | KdError]]:
+    """Pipelines one after another: what happens, with the place of the one to which it does.
+
+    Those of one recipe begin from the same students, which are trained once. One that fails is
+    told of by its error, and the others go on. Closing it stops all.
+    """
+    shared, rooms = Shared(), list[Classroom]()
+    try:
+        for place, pipeline in enumerate(pipelines):
+            try:
+                for happening in steps(pipeline, shelf, shared, rooms):
+                    yield place, happening
+            except KdError as error:
+                yield place, error
+    finally:
+        for room in rooms:
+            _close(room)
+
+
+def steps(
+    pipeline: Pipeline, shelf: Shelf, shared: Shared, rooms: list[Classroom]
+) -> Iterator[Happening]:
+    """A pipeline as a generator: events and progress, a row as soon as it is judged, at last the
+    result, with latencies.
+
+    shared: with pipelines that are run beside it; rooms: where each room that is opened is noted,
+    to be closed by the caller.
+    """
+    began = time.perf_counter()
+    with one_thread():
+        yield from fetched(pipeline.recipe)
+        check(pipeline, Setting(pipeline.recipe))
+        key = ("students of a pipeline", pipeline.recipe.id)
+        room = yield from shared.once_told(key, partial(_trained, pipeline, shelf, rooms))
+        yield from Line(pipeline, room, shelf, began).steps()
+
+
+def _trained(
+    pipeline: Pipeline, shelf: Shelf, rooms: list[Classroom]
+) -> Generator[Event | Progress, None, Classroom]:
+    """The recipe's teacher and students."""
+    room = Classroom(pipeline.recipe, shelf)
+    rooms.append(room)
+    yield from room.train_teachers()
+    yield from room.train_students()
+    return room
+
+
+def _close(room: Classroom) -> None:
+    """Let go of what was opened for an own teacher."""
+    for member in room.members["teacher"]:
+        if isinstance(member.network, OnnxTeacher):
+            member.network.close()
+
+
+class Line:
+    """A room's distilled students on their way through the stages of one pipeline."""
+
+    def __init__(self, pipeline: Pipeline, room: Classroom, shelf: Shelf, began: float) -> None:
+        self.pipeline, self.room, self.shelf, self.began = pipeline, room, shelf, began
+        self.shape = room.setting.data.input_shape
+        self.keeping = Keeping()
+        self.rows: list[Row] = []
+        self.files: list[bytes] = []
+
+    def steps(self) -> Iterator[Happening]:
+        """All of it."""
+        judge = yield from self._ends()
+        beside = self.rows[-1]
+        if self.pipeline.tunes():
+            beside = yield from self._trained_on(judge)
+        pieces = self._pieces()
+        for number, stage in enumerate(self.pipeline.stages, 1):
+            for place, piece in enumerate(pieces):
+                for share in work(piece, stage, self.room, self.keeping):
+                    yield self._progress(number, place, share)
+            yield self._add(judge, self._model(told(stage), pieces), beside)
+        yield (yield from self._measured())
+
+    def _progress(self, number: int, place: int, share: float) -> Progress:
+        done = number + (place + share) / len(self.pipeline.recipe.seeds)
+        return Progress("compressing", done / (len(self.pipeline.stages) + 1), None)
+
+    def _pieces(self) -> list[Piece]:
+        """A copy of each seed's distilled student."""
+        teachers = [member.network for member in self.room.members["teacher"]]
+        students = self.room.members["distilled"]
+        if len(teachers) == 1:
+            teachers *= len(students)
+        return [
+            Piece(each.seed, copy.deepcopy(each.network), each.network, teacher)
+            for each, teacher in zip(students, teachers, strict=True)
+        ]
+
+    # rows
+
+    def _ends(self) -> Generator[Row, None, Judge]:
+        """The teacher, the student on labels alone, and the distilled one."""
+        test = self.room.split("test")
+        names: dict[ArmName, str] = {"teacher": TEACHER, "control": CONTROL, "distilled": ORIGINAL}
+        models = {
+            arm: model_of(name, [each.network for each in self.room.members[arm]], test, self.shape)
+            for arm, name in names.items()
+        }
+        judge = Judge(
+            *(test.labels.numpy(), models["teacher"].answers, models["distilled"].answers),
+            *(self.shape, self.shelf),
+        )
+        for model in models.values():
+            yield self._add(judge, model)
+        return judge
+
+    def _trained_on(self, judge: Judge) -> Generator[Progress | Row, None, Row]:
+        """The distilled student with all the further steps, and nothing else done to it."""
+        pieces, tunes = self._pieces(), self.pipeline.tunes()
+        for place, piece in enumerate(pieces):
+            for number, stage in enumerate(tunes):
+                for share in tuned(piece, stage, self.room):
+                    yield self._progress(0, place, (number + share) / len(tunes))
+        row = self._add(judge, self._model(TRAINED_ON, pieces))
+        yield row
+        return row
+
+    def _model(self, name: str, pieces: Sequence[Piece]) -> Model:
+        return model_of_pieces(name, pieces, self.room.split("test"), self.shape)
+
+    def _add(self, judge: Judge, model: Model, beside: Row | None = None) -> Row:
+        row = judge.row(model, beside)
+        self.rows.append(row)
+        self.files.append(model.content)
+        return row
+
+    # latency
+
+    def _measured(self) -> Generator[Progress, None, PipelineResult]:
+        """All files in turns, at each batch size."""
+        yield Progress("measuring", 0.0, None)
+        timed: list[dict[str, Latency]] = []
+        for number, batch in enumerate(LATENCY_BATCHES):
+            scale = 1 / len(LATENCY_BATCHES)
+            timed.append(
+                (
+                    yield from telling(
+                        "measuring", self._latencies(batch), start=number * scale, scale=scale
+                    )
+                )
+            )
+        rows = tuple(
+            replace(row, latency=tuple(each[str(place)] for each in timed))
+            for place, row in enumerate(self.rows)
+        )
+        seconds = time.perf_counter() - self.began
+        return PipelineResult(self.pipeline, rows, machine(), seconds, self.keeping.sensitivity)
+
+    def _latencies(self, batch: int) -> Generator[float, None, dict[str, Latency]]:
+        files = {str(place): content for place, content in enumerate(self.files)}
+        teacher = self.room.members["teacher"][0].network
+        if isinstance(teacher, OnnxTeacher):
+            yield 0.0
+            return latencies_apart(files, self.shape, batch, {"0": teacher.call(batch)})
+        return (yield from timing(files, self.shape, batch))

@@ -1,0 +1,135 @@
+"""What a pipeline gave: a row for each stage, from the teacher to the smallest file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from kdcore.pipeline import Pipeline
+from kdcore.result import Latency
+from kdcore.statistics import Difference, mean, spread, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What becomes of a network's answers if this layer alone is turned into int8.
+
+    agreement: share of samples whose answer stays, in [0, 1]; drift: how far the logits move, the
+    root mean square over the standard deviation of the logits themselves.
+    """
+
+    layer: str
+    agreement: float
+    drift: float
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The first seed's model after a stage.
+
+    name: what was done last; onnx: the name of its file on the shelf; weights: its safetensors
+    file, where it is still a network, by which `load_pruned` makes it again; packed: its shared
+    weights' file.
+    """
+
+    name: str
+    onnx: str
+    weights: str = ""
+    packed: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A model of the waterfall, over the seeds.
+
+    name: what was done last; accuracy: on the test split, in [0, 1], for each seed; like_teacher,
+    like_original: the share of test samples answered as the teacher does, and as the distilled
+    student did before all stages. Of the first seed's file: bytes, of the packed one where there is
+    one; gzip_bytes, compressed; parameters; nonzeros, of them, and macs, multiply-accumulates of a
+    sample, whatever their precision, both None for an own ONNX model; latency, empty until
+    measured.
+    difference: of its accuracy to the student that was trained on as long and not compressed,
+    paired by seed; None of that one itself and of the ends.
+    """
+
+    name: str
+    accuracy: tuple[float, ...]
+    like_teacher: tuple[float, ...]
+    like_original: tuple[float, ...]
+    bytes: int
+    gzip_bytes: int
+    parameters: int
+    nonzeros: int | None
+    macs: int | None
+    file: ModelFile
+    difference: Difference | None = None
+    latency: tuple[Latency, ...] = ()
+
+
+TEACHER, CONTROL, ORIGINAL = "teacher", "student on labels alone", "distilled student"
+TRAINED_ON = "distilled student, trained on as long"
+"""The rows before the stages; the last is there only where a stage trains."""
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """All rows in order: the ends, the uncompressed students, the stages.
+
+    sensitivity: of each layer, where the pipeline looked for the most sensitive.
+    """
+
+    pipeline: Pipeline
+    rows: tuple[Row, ...]
+    machine: Mapping[str, str | int]
+    seconds: float
+    sensitivity: tuple[Sensitivity, ...] = ()
+
+    def to_json(self, indent: int | None = None) -> str:
+        """JSON that `from_json` reads back to an equal result."""
+        return _adapter().dump_json(self, indent=indent).decode()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> PipelineResult:
+        """Read a result that `to_json` wrote."""
+        return _adapter().validate_json(text)
+
+
+@lru_cache(maxsize=1)
+def _adapter() -> TypeAdapter[PipelineResult]:
+    return TypeAdapter(PipelineResult)
+
+
+def table(result: PipelineResult) -> pd.DataFrame:
+    """A row for each model: means over the seeds, and what the first seed's file costs."""
+    import pandas as pd
+
+    return pd.DataFrame([_cells(row) for row in result.rows])
+
+
+def _cells(row: Row) -> dict[str, object]:
+    found: dict[str, object] = {
+        "model": row.name,
+        "accuracy": mean(row.accuracy),
+        "sd": spread(row.accuracy),
+        "like_teacher": mean(row.like_teacher),
+        "like_original": mean(row.like_original),
+        "difference": row.difference and row.difference.mean,
+        "low": row.difference and row.difference.low,
+        "high": row.difference and row.difference.high,
+        "verdict": row.difference and verdict(row.difference),
+        "bytes": row.bytes,
+        "gzip_bytes": row.gzip_bytes,
+        "parameters": row.parameters,
+        "nonzeros": row.nonzeros,
+        "macs": row.macs,
+    }
+    for each in row.latency:
+        found[f"latency_ms_batch_{each.batch}"] = each.median_ms
+    return found
