@@ -1,4 +1,4 @@
-"""python -m kdcore: run a recipe, a sweep or a search, serve the cluster, list what there is."""
+"""python -m kdcore: run a recipe, a sweep, a search or a pipeline, serve the cluster, list things."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from kdcore import handing
+from kdcore import cli_pipeline, handing
 from kdcore.errors import HomeError, KdError, RecipeError, UploadError
 from kdcore.files import file_name
 from kdcore.recipe import Recipe
@@ -73,6 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="DIR", help="the app's KDCORE_GALLERY"
     )
     gallery.set_defaults(command=_gallery)
+    cli_pipeline.add(commands)
     serve = commands.add_parser("cluster", help="serve this machine's workers until they are idle")
     serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
     serve.set_defaults(command=_cluster)

@@ -227,7 +227,7 @@ def told(stage: FineTune | Prune | Quantize | Share) -> str:
             beside = {
                 "teacher": "with the teacher",
                 "original": "with the uncompressed student",
-                "labels": "on labels",
+                "labels": "with labels alone",
             }[stage.by]
             return f"train on {beside}, {stage.steps:,} steps"
         case Prune():

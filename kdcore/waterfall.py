@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
@@ -104,6 +104,29 @@ class PipelineResult:
 @lru_cache(maxsize=1)
 def _adapter() -> TypeAdapter[PipelineResult]:
     return TypeAdapter(PipelineResult)
+
+
+def sweep_table(found: Sequence[tuple[Mapping[str, Any], PipelineResult | str]]) -> pd.DataFrame:
+    """Several pipelines' tables, one below the other: what each sets, by axis, before its rows.
+
+    found: for each, its setting, and its result, or the sentence that says why there is none.
+    """
+    import pandas as pd
+
+    rows: list[dict[str, object]] = []
+    for setting, result in found:
+        if isinstance(result, PipelineResult):
+            rows += [{**setting, **_cells(row)} for row in result.rows]
+        else:
+            rows.append({**setting, "error": result})
+    return pd.DataFrame(rows)
+
+
+def sensitivity_table(result: PipelineResult) -> pd.DataFrame:
+    """A row for each layer that was turned into int8 alone."""
+    import pandas as pd
+
+    return pd.DataFrame([asdict(each) for each in result.sensitivity])
 
 
 def table(result: PipelineResult) -> pd.DataFrame:

@@ -58,7 +58,7 @@ ROOMS = [
     },
     {"handover"},
     {"handing"},
-    {"cli", "__main__"},
+    {"cli", "cli_pipeline", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
 
@@ -104,6 +104,7 @@ TORCH_FREE = [
         "kdcore.measure.devices",
         "kdcore.handover.bundle",
         "kdcore.handover.report",
+        "kdcore.cli_pipeline",
     ),
     "kdcore.runs.searches",
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),

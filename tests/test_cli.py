@@ -14,11 +14,13 @@ import pytest
 from kdcore import experiment, methods
 from kdcore.cli import main
 from kdcore.errors import HomeError
+from kdcore.pipeline import Pipeline
 from kdcore.recipe import Recipe
 from kdcore.result import SHARE, Progress, Result
 from kdcore.search import Search
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
+from kdcore.waterfall import PipelineResult
 from tests.test_experiment import verdict_of
 
 ROOT = Path(__file__).parents[1]
@@ -281,3 +283,55 @@ def test_a_bad_search_is_exit_code_2_and_a_sentence(tmp_path, capsys):
     assert main(["search", str(path)]) == 2
     said = "kdcore: the search has no budget; give trials, minutes or both\n"
     assert capsys.readouterr().err == said
+
+
+def test_a_pipeline_prints_a_line_for_each_model_and_writes_them(quick, tmp_path, capsys):
+    path, out = tmp_path / "pipeline.json", tmp_path / "out"
+    stages = [{"kind": "prune"}, {"kind": "share"}]
+    path.write_text(Pipeline(recipe=quick, stages=stages).to_json())
+    assert main(["pipeline", str(path), "--out", str(out)]) == 0
+    told = capsys.readouterr()
+    printed = pd.read_csv(StringIO(told.out))
+    result = PipelineResult.from_json((out / "result.json").read_text(encoding="utf-8"))
+    assert printed.model.tolist() == [row.name for row in result.rows]
+    assert printed.bytes.tolist() == [row.bytes for row in result.rows]
+    assert len(told.err.splitlines()) == len(result.rows) == 5
+    assert (out / "3-prune-50--of-the-channels.onnx").stat().st_size == result.rows[3].bytes
+    assert (out / "4-share-weights-by-5-bits.packed").stat().st_size == result.rows[4].bytes
+    assert Pipeline.load(out / "pipeline.json").stages == Pipeline.load(path).stages
+
+
+def test_a_swept_pipeline_tells_of_the_member_that_failed_and_writes_the_others(
+    quick, tmp_path, capsys
+):
+    path, out = tmp_path / "pipeline.json", tmp_path / "out"
+    keep = {"field": "stages.0.keep", "values": ["ends", "none"]}
+    quantize = {"kind": "quantize", "how": "weights"}
+    path.write_text(Pipeline(recipe=quick, stages=[quantize], axes=[keep]).to_json())
+    assert main(["pipeline", str(path), "--out", str(out)]) == 1
+    printed = pd.read_csv(StringIO(capsys.readouterr().out))
+    assert printed["stages.0.keep"].tolist() == ["ends"] + ["none"] * 4
+    assert "leaves nothing to quantize" in printed.error[0]
+    assert (out / "member-002" / "result.json").exists()
+    assert not (out / "member-001").exists()
+
+
+@pytest.mark.parametrize("stages", ["[]", '[{"kind": "share"}, {"kind": "prune"}]'])
+def test_a_pipeline_that_cannot_be_meant_is_one_sentence(stages, tmp_path, capsys):
+    path = tmp_path / "pipeline.json"
+    path.write_text(f'{{"stages": {stages}}}')
+    assert main(["pipeline", str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("kdcore: ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_pipeline_that_cannot_be_run_is_one_sentence(quick, tmp_path, capsys):
+    path = tmp_path / "pipeline.json"
+    stages = [{"kind": "quantize", "how": "weights", "keep": "ends"}]
+    path.write_text(Pipeline(recipe=quick, stages=stages).to_json())
+    assert main(["pipeline", str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.count("\n") == 1

@@ -9,6 +9,7 @@ import torch
 
 from kdcore import cli
 from kdcore.methods import Signals
+from kdcore.pipeline import Pipeline
 from kdcore.recipe import Recipe
 from kdcore.search import Search
 from kdcore.settings import Settings
@@ -102,3 +103,10 @@ def test_the_readmes_sweep_is_one():
 def test_the_readmes_search_is_one():
     (text,) = (block for block in blocks("json") if '"space"' in block)
     assert len(Search.from_json(text).space) == 3
+
+
+def test_the_readmes_pipeline_is_one():
+    (text,) = (block for block in blocks("json") if '"stages"' in block)
+    assert [stage.kind for stage in Pipeline.from_json(text).stages] == [
+        *("prune", "fine-tune", "quantize")
+    ]

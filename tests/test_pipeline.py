@@ -1,0 +1,174 @@
+"""A pipeline: what may be said of it, and what is refused in a sentence."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kdcore.errors import RecipeError
+from kdcore.pipeline import FineTune, Pipeline, Prune, Quantize, Share, told
+from kdcore.statistics import Difference
+from kdcore.waterfall import ModelFile, PipelineResult, Row, Sensitivity, table
+
+STAGES = [{"kind": "prune", "share": 0.3}, {"kind": "fine-tune"}, {"kind": "quantize"}]
+EXAMPLES = sorted((Path(__file__).parents[1] / "assets" / "pipelines").glob("*.json"))
+
+
+def test_json_gives_the_same_pipeline_back():
+    one = Pipeline(stages=STAGES, axes=[{"field": "stages.0.share", "values": [0.3, 0.5]}])
+    assert Pipeline.from_json(one.to_json()) == one
+    assert Pipeline.from_json(one.to_json()).id == one.id
+
+
+def test_the_title_is_no_part_of_the_identity_and_the_stages_are():
+    one = Pipeline(stages=STAGES)
+    assert Pipeline(title="named", stages=STAGES).id == one.id
+    assert Pipeline(stages=STAGES[:2]).id != one.id
+
+
+def test_each_kind_of_stage_is_read_by_its_kind():
+    kinds = ("prune", "fine-tune", "prune", "share")
+    found = Pipeline(stages=[{"kind": kind} for kind in kinds]).stages
+    assert [type(stage) for stage in found] == [Prune, FineTune, Prune, Share]
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_the_examples_are_pipelines(path):
+    assert len(Pipeline.load(path).members()) >= 1
+
+
+def test_there_are_examples():
+    assert EXAMPLES
+
+
+def test_all_trainings_on_are_told_in_their_order():
+    between = {"steps": 5}
+    found = Pipeline(
+        stages=[
+            {"kind": "prune", "rounds": 3, "between": between},
+            {"kind": "fine-tune", "steps": 9},
+        ]
+    )
+    assert [stage.steps for stage in found.tunes()] == [5, 5, 9]
+
+
+def test_members_are_all_combinations_and_the_last_axis_moves_fastest():
+    axes = [
+        {"field": "stages.0.share", "values": [0.3, 0.5]},
+        {"field": "recipe.temperature", "values": [1, 4]},
+    ]
+    found = Pipeline(stages=STAGES, axes=axes).members()
+    assert [(each.stages[0].share, each.recipe.temperature) for each in found] == [
+        *[(0.3, 1.0), (0.3, 4.0)],
+        *[(0.5, 1.0), (0.5, 4.0)],
+    ]
+    assert all(each.axes == () for each in found)
+
+
+def test_without_axes_a_pipeline_is_its_own_only_member():
+    one = Pipeline(stages=STAGES)
+    assert one.members() == [one]
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([], "stages is []; give at least one"),
+        ([{"kind": "prun"}], "stages.0.kind is 'prun'; did you mean 'prune'?"),
+        ([{}], "stages.0.kind is None. Known: fine-tune, prune, quantize, share"),
+        ([{"kind": "prune", "share": 2}], "stages.0.share is 2; it must be less than 1"),
+        ([{"kind": "prune", "shar": 0.2}], "no field 'stages.0.shar'; did you mean 'share'?"),
+        ([{"kind": "prune", "rounds": 2}], "nothing happens between them"),
+        ([{"kind": "prune", "between": {}}], "but has only one; raise rounds"),
+        ([{"kind": "prune", "rewind": True}], "are for single weights"),
+        ([{"kind": "prune", "scope": "layer"}], "are for single weights"),
+        ([{"kind": "quantize", "how": "dynamic", "keep": "sensitive"}], 'set how to "static"'),
+        ([{"kind": "quantize"}, {"kind": "fine-tune"}], "stage 1, quantize, makes a file"),
+        ([{"kind": "share"}, {"kind": "quantize"}], "put share last"),
+        ([3], "stages.0 is 3; it should be an object with named fields"),
+    ],
+)
+def test_stages_that_cannot_be_meant_are_refused_in_a_sentence(stages, said):
+    with pytest.raises(RecipeError) as caught:
+        Pipeline(stages=stages)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("axes", "said"),
+    [
+        ([("stages.3.share", [0.1])], "there is no '3'"),
+        ([("stages.0.share", [0.1]), ("stages.0.share", [0.2])], "is on two axes"),
+        ([("stages.0.share", [1.5])], "stages.0.share is 1.5"),
+        (
+            [("recipe.seeds", [[n] for n in range(40)]), ("stages.1.steps", [*range(1, 41)])],
+            "1,600",
+        ),
+    ],
+)
+def test_axes_that_cannot_be_meant_are_refused_in_a_sentence(axes, said):
+    with pytest.raises(RecipeError) as caught:
+        Pipeline(
+            stages=STAGES, axes=[{"field": name, "values": values} for name, values in axes]
+        ).members()
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"stages": 3}', "{}"])
+def test_what_is_no_pipeline_is_said_in_a_sentence(text):
+    with pytest.raises(RecipeError) as caught:
+        Pipeline.from_json(text)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_said(tmp_path):
+    with pytest.raises(RecipeError, match=r"cannot read the pipeline .*none\.json"):
+        Pipeline.load(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        (FineTune(steps=1200), "train on with the teacher, 1,200 steps"),
+        (FineTune(by="labels"), "train on with labels alone, 100 steps"),
+        (Prune(), "prune 50% of the channels"),
+        (
+            Prune(what="weights", share=0.8, rounds=3, between=FineTune(), rewind=True),
+            "prune 80% of the weights in 3 rounds, rewound",
+        ),
+        (Quantize(keep="ends"), "static int8, first and last layer in float32"),
+        (Quantize(how="dynamic"), "dynamic int8"),
+        (Share(bits=4), "share weights by 4 bits"),
+    ],
+)
+def test_a_stage_is_told_in_a_few_words(stage, words):
+    assert told(stage) == words
+
+
+# what it gave
+
+
+@pytest.fixture
+def result():
+    row = Row(
+        *("static int8", (0.9, 0.8, 1.0), (1.0, 1.0, 0.7), (0.5, 0.5, 0.5)),
+        *(100, 80, 50, 40, 1000, ModelFile("static int8", "a.onnx")),
+        difference=Difference(-3.0, -4.0, -2.0, (-3.0, -2.0, -4.0)),
+    )
+    sensitivity = (Sensitivity("conv", 0.9, 0.2),)
+    return PipelineResult(Pipeline(stages=STAGES), (row,), {"cores": 2}, 1.5, sensitivity)
+
+
+def test_json_gives_the_same_result_back(result):
+    assert PipelineResult.from_json(result.to_json()) == result
+    assert json.loads(result.to_json())["rows"][0]["bytes"] == 100
+
+
+def test_the_table_has_means_over_the_seeds_and_the_verdict(result):
+    (row,) = table(result).to_dict("records")
+    assert row["accuracy"] == pytest.approx(0.9)
+    assert row["sd"] == pytest.approx(0.1)
+    assert row["like_teacher"] == pytest.approx(0.9)
+    assert (row["verdict"], row["bytes"], row["nonzeros"]) == ("worse", 100, 40)
