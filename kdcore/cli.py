@@ -1,4 +1,4 @@
-"""python -m kdcore: run a recipe, a sweep, a search or a pipeline, serve the cluster, list things."""
+"""python -m kdcore: run a recipe, a sweep, a search or a pipeline, serve the cluster, and more."""
 
 from __future__ import annotations
 

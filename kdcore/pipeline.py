@@ -87,13 +87,14 @@ class Quantize(_Part):
 
     how: static int8 finds the activations' ranges beforehand, on training samples; dynamic int8
     finds them in each call, and takes matrix products alone; weights in int8 are turned back into
-    float32; float16. calibration, samples: how the ranges of static int8 are found, and on how
-    many. keep: which layers stay in float32: none, the first and the last, or the `kept` most
-    sensitive. bits: of an integer weight; eight overflow on processors without VNNI.
+    float32; float16; "aware" is static int8 for which it is trained: it rounds while it learns by
+    `tune`. calibration, samples: how the ranges of static int8 are found, and on how many. keep:
+    which layers stay in float32: none, the first and the last, or the `kept` most sensitive. bits:
+    of an integer weight; eight overflow on processors without VNNI.
     """
 
     kind: Literal["quantize"] = "quantize"
-    how: Literal["static", "dynamic", "weights", "float16"] = "static"
+    how: Literal["static", "dynamic", "weights", "float16", "aware"] = "static"
     calibration: Literal["min-max", "entropy", "percentile"] = "min-max"
     samples: Annotated[
         Whole, Field(ge=1, le=10_000), Range(32, 1024, 32, "Training samples for the ranges.")
@@ -101,6 +102,7 @@ class Quantize(_Part):
     keep: Literal["none", "ends", "sensitive"] = "none"
     kept: Annotated[Whole, Field(ge=1, le=100)] = 1
     bits: Literal[7, 8] = 7
+    tune: FineTune | None = None
 
     @model_validator(mode="after")
     def _can_be_meant(self) -> Quantize:
@@ -108,6 +110,16 @@ class Quantize(_Part):
             raise ValueError(
                 f"a quantize stage keeps the most sensitive layers, which are found by static "
                 f'int8, but how is {self.how!r}; set how to "static", or keep to "ends"'
+            )
+        if (self.how == "aware") != (self.tune is not None):
+            raise ValueError(
+                'a quantize stage has tune where, and only where, how is "aware"; give it, such as '
+                '{"steps": 100}, or leave it out'
+            )
+        if self.how == "aware" and self.keep != "none":
+            raise ValueError(
+                'a quantize stage whose how is "aware" keeps no layer in float32; set keep to '
+                '"none", or how to "static"'
             )
         return self
 
@@ -197,6 +209,8 @@ class Pipeline(BaseModel):
                 found.append(stage)
             elif isinstance(stage, Prune) and stage.between is not None:
                 found += [stage.between] * (stage.rounds - 1)
+            elif isinstance(stage, Quantize) and stage.tune is not None:
+                found.append(stage.tune)
         return found
 
     @property
@@ -240,6 +254,7 @@ def told(stage: FineTune | Prune | Quantize | Share) -> str:
                 "dynamic": "dynamic int8",
                 "weights": "weights in int8",
                 "float16": "float16",
+                "aware": "int8, trained for",
             }[stage.how]
             kept = {
                 "none": "",

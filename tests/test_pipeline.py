@@ -47,9 +47,10 @@ def test_all_trainings_on_are_told_in_their_order():
         stages=[
             {"kind": "prune", "rounds": 3, "between": between},
             {"kind": "fine-tune", "steps": 9},
+            {"kind": "quantize", "how": "aware", "tune": {"steps": 7}},
         ]
     )
-    assert [stage.steps for stage in found.tunes()] == [5, 5, 9]
+    assert [stage.steps for stage in found.tunes()] == [5, 5, 9, 7]
 
 
 def test_members_are_all_combinations_and_the_last_axis_moves_fastest():
@@ -83,6 +84,12 @@ def test_without_axes_a_pipeline_is_its_own_only_member():
         ([{"kind": "prune", "rewind": True}], "are for single weights"),
         ([{"kind": "prune", "scope": "layer"}], "are for single weights"),
         ([{"kind": "quantize", "how": "dynamic", "keep": "sensitive"}], 'set how to "static"'),
+        ([{"kind": "quantize", "how": "aware"}], "give it, such as"),
+        ([{"kind": "quantize", "tune": {}}], "or leave it out"),
+        (
+            [{"kind": "quantize", "how": "aware", "tune": {}, "keep": "ends"}],
+            "keeps no layer in float32",
+        ),
         ([{"kind": "quantize"}, {"kind": "fine-tune"}], "stage 1, quantize, makes a file"),
         ([{"kind": "share"}, {"kind": "quantize"}], "put share last"),
         ([3], "stages.0 is 3; it should be an object with named fields"),

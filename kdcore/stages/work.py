@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import numpy as np
 from torch import Tensor, nn
 
 from kdcore.classroom import Classroom
+from kdcore.compress.aware import Aware, aware, int8_of, masks_of
 from kdcore.compress.channels import prune_channels
 from kdcore.compress.export import to_onnx
 from kdcore.compress.prune import Masks, prunable, rewind, shares, smallest, zero
@@ -76,6 +77,10 @@ def work(
                 if stage.rewind:
                     rewind(piece.network, first, piece.masks)
                 yield from _between(piece, stage, number, room)
+        case Quantize(tune=FineTune() as tuning):
+            rounding = aware(piece.network, shape, stage.bits)
+            yield from tuned(piece, tuning, room, rounding)
+            piece.file = int8_of(rounding, shape)
         case Quantize():
             piece.file = quantized(piece, stage, room, keeping)
         case Share():
@@ -86,12 +91,18 @@ def work(
     yield 1.0
 
 
-def tuned(piece: Piece, stage: FineTune, room: Classroom) -> Iterator[float]:
-    """Train a piece on."""
+def tuned(
+    piece: Piece, stage: FineTune, room: Classroom, rounding: Aware | None = None
+) -> Iterator[float]:
+    """Train a piece on; or, in its place, the same that rounds."""
     teacher = {"teacher": piece.teacher, "original": piece.original, "labels": None}[stage.by]
     lesson = lesson_of(room, stage, teacher, piece.seed, piece.tuned)
     piece.tuned += 1
-    yield from tune(piece.network, lesson, piece.masks)
+    if rounding is None:
+        yield from tune(piece.network, lesson, piece.masks)
+    else:  # its rounding is made for float32
+        lesson = replace(lesson, precision="float32")
+        yield from tune(rounding, lesson, masks_of(piece.masks))
 
 
 def _between(piece: Piece, stage: Prune, number: int, room: Classroom) -> Iterator[float]:
@@ -134,7 +145,7 @@ def quantized(piece: Piece, stage: Quantize, room: Classroom, keeping: Keeping) 
             return dynamic_int8(model, keep=keeping.names, bits=stage.bits)
         case "weights":
             return weights_int8(model, keep=keeping.names)
-        case "float16":
+        case _:
             return float16(model, keep=keeping.names)
 
 
