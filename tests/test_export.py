@@ -63,6 +63,11 @@ def test_the_weights_are_inside_the_one_file(exported):
     assert len(exported) > 4 * parameters(MLP)
 
 
+def test_a_file_holds_little_beside_its_weights(exported):
+    assert len(exported) < 4 * parameters(MLP) + 1500
+    assert not any(node.metadata_props for node in onnx.load_from_string(exported).graph.node)
+
+
 def test_a_network_is_exported_as_it_answers_in_eval_mode():
     network = nn.Sequential(
         nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Dropout(0.9), nn.Linear(72, 3)
