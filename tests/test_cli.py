@@ -80,7 +80,7 @@ def test_out_keeps_recipe_result_curves_and_models(shell):
     done, out = shell
     printed = json.loads(done.stdout)
     assert {file.name for file in out.iterdir()} == {
-        *("recipe.json", "result.json", "curves.csv", "logits.npz", "scale.json"),
+        *("recipe.json", "result.json", "curves.csv", "logits.npz", "scale.json", "insides.npz"),
         *(f"{arm}.{kind}" for arm in printed["arms"] for kind in ("onnx", "safetensors")),
     }
     assert Recipe.load(out / "recipe.json") == Recipe.load(out.parents[1] / "recipe.json")

@@ -10,6 +10,7 @@ from kdcore import models
 from kdcore.errors import RecipeError
 from kdcore.measure.size import parameters
 from kdcore.models.features import feature_paths, tapped
+from tests.architectures import architectures
 
 SHAPE = (1, 8, 8)
 
@@ -28,7 +29,7 @@ def pictures():
     return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", architectures())
 @torch.no_grad()
 def test_every_architecture_gives_its_feature_maps_in_the_shapes_it_says(name):
     network = models.get(name).build(SHAPE, 7, {}, 0).eval()

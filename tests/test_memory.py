@@ -34,6 +34,7 @@ def page_faults(how: str) -> int:
     return int(done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc is what Linux has")
 def test_freed_memory_is_not_fetched_again_page_by_page():
     # a system with huge pages has few faults either way

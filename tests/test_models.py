@@ -17,6 +17,7 @@ from kdcore.errors import RecipeError, UnknownNameError
 from kdcore.knobs import settle
 from kdcore.measure.size import macs, parameters
 from kdcore.models.zoo import NETWORKS
+from tests.architectures import HEAVY, architectures, marked
 
 INPUTS = {
     "vector": ("vector", (2,)),
@@ -25,7 +26,7 @@ INPUTS = {
     "3x32x32": ("image", (3, 32, 32)),
 }
 CLAIMS = [
-    pytest.param(name, shape, id=f"{name}-{label}")
+    marked(name, name, shape, id=f"{name}-{label}")
     for name in models.names()
     for label, (kind, shape) in INPUTS.items()
     if models.get(name).refuses(kind, shape) is None
@@ -39,10 +40,7 @@ SHALLOW = {
     "vit": {"width": 32, "depth": 1},
     "wrn": {"size": "16-1"},
 }
-LONG_TO_EXPORT = (
-    *("efficientnet_b0", "inception_v3", "mobilenet_v2", "mobilenet_v3_large"),
-    *("mobilenet_v3_small", "resnet34", "resnet50", "shufflenet_v2_x1_0", "vgg16"),
-)
+LONG_TO_EXPORT = (*HEAVY, "resnet_cifar", "squeezenet1_1", "vgg", "wrn")
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class TestClaim:
         torch.testing.assert_close(found.evaluated[:1], found.alone)
 
 
-@pytest.mark.parametrize("name", models.names())
+@pytest.mark.parametrize("name", architectures())
 class TestEach:
     def test_the_smallest_pictures_of_two_classes_are_taken(self, name):
         side = models.get(name).smallest
@@ -148,13 +146,7 @@ def with_statistics(network, shape):
     return network.eval()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.slow] if name in LONG_TO_EXPORT else [])
-        for name in models.names()
-    ],
-)
+@pytest.mark.parametrize("name", architectures(LONG_TO_EXPORT))
 def test_the_exported_network_answers_as_torch_does(name):
     shape = (1, 8, 8)
     network = models.get(name).build(shape, 7, SHALLOW.get(name, {}), 0)

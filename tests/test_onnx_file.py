@@ -62,6 +62,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_file_counts_as_the_network_that_it_was_made_of(name):
     options, shape = CASES[name]

@@ -81,6 +81,7 @@ def test_models_of_one_kind_are_tried_once_in_a_process(told, shelf, monkeypatch
     assert verdict_of(recipe, shelf).precision == "bfloat16"
 
 
+@pytest.mark.slow
 def test_a_recipe_may_name_the_precision_and_both_give_the_same_accuracy_but_for_chance(shelf):
     def accuracy(name):
         training = {"steps": 80, "learning_rate": 3e-3, "precision": name}

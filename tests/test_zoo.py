@@ -12,6 +12,7 @@ from torch import nn
 from kdcore import models
 from kdcore.errors import RecipeError
 from kdcore.models.zoo import NETWORKS
+from tests.architectures import marked
 
 COLOUR, GREY = (3, 32, 32), (1, 32, 32)
 
@@ -86,7 +87,7 @@ def test_a_pooling_right_after_the_first_convolution_is_left_out_below_64_pixels
     assert isinstance(build(name, (3, 64, 64)).get_submodule(path), nn.MaxPool2d)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vgg16", "mobilenet_v3_small"])
+@pytest.mark.parametrize("name", ["resnet18", marked("vgg16", "vgg16"), "mobilenet_v3_small"])
 def test_grey_pictures_are_answered_as_the_same_pictures_in_colour(name):
     grey, colour = build(name, GREY, 10).eval(), build(name, COLOUR, 10).eval()
     filters = first_convolution(colour).weight.clone()
@@ -99,6 +100,7 @@ def test_grey_pictures_are_answered_as_the_same_pictures_in_colour(name):
     )
 
 
+@pytest.mark.slow
 def test_a_small_vgg16_is_the_same_function_with_fewer_weights():
     ours, theirs = build("vgg16", COLOUR).eval(), original("vgg16").eval()
     inputs = pictures(COLOUR)

@@ -55,6 +55,7 @@ class App:
                 **os.environ,
                 "KDCORE_HOME": str(self.home),
                 "KDCORE_DATA": str(self.home / "data"),
+                "KDCORE_GALLERY": str(self.home / "no gallery"),
             },
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
