@@ -39,7 +39,7 @@ def table(runs: list[Run]) -> pd.DataFrame:
 def _row(run: Run) -> dict[str, object]:
     result = run.result
     return {
-        "State": run.state,
+        "State": "gallery" if run.shown else run.state,
         "Verdict": result.verdict if result else "",
         "Name": run.name,
         "Difference": f"{signed(result.difference.mean)} points" if result else "",
@@ -146,8 +146,8 @@ def actions(chosen: list[Run]) -> None:
         if st.button(
             "Delete",
             icon=":material/delete:",
-            disabled=any(not run.ended for run in chosen),
-            help="A run under way is cancelled first.",
+            disabled=any(run.shown or not run.ended for run in chosen),
+            help="A run under way is cancelled first; the gallery's stay.",
         ):
             confirm_delete(chosen)
     if len(chosen) > 1 and not comparable:
