@@ -51,10 +51,13 @@ ROOMS = [
     {"candidate"},
     {"studies"},
     {"runs"},
-    {"charts", "look_tables", "compare_tables", "compare_rows"},
+    {
+        *("charts", "look_tables", "compare_tables", "compare_rows"),
+        *("model_table", "decide", "decide_words"),
+    },
     {
         *("sweep_charts", "search_charts", "look_charts", "compare_charts"),
-        *("inside_charts", "layer_charts"),
+        *("inside_charts", "layer_charts", "decide_charts"),
     },
     {"handover"},
     {"handing"},
@@ -99,6 +102,7 @@ TORCH_FREE = [
         "kdcore.compare_rows",
         "kdcore.compare_charts",
         "kdcore.sweep_charts",
+        *("kdcore.model_table", "kdcore.decide_words", "kdcore.decide_charts"),
         "kdcore.cli",
         "kdcore.measure.here",
         "kdcore.measure.devices",
