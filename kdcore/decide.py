@@ -19,7 +19,8 @@ NORMAL = 1.96
 
 RULE = (
     "Of all models that keep the budgets, the most accurate one; and where others lie within its "
-    "95 % interval, so that its seeds cannot tell them from it, the smallest of these. The "
+    "95 % interval, so that its seeds cannot tell them from it, the smallest of these; of equally "
+    "small ones, the most accurate. The "
     "interval is Student's, over the seeds; with fewer than three seeds, what the number of test "
     "samples allows."
 )
@@ -84,7 +85,7 @@ def advise(models: Sequence[Model], budgets: Budgets, samples: int | None) -> Ad
     best = kept[0]
     half = margin(best, samples)
     alike = tuple(each for each in kept if each.mean >= best.mean - half - 1e-12)
-    choice = min(alike, key=lambda each: (*_cheapness(each, budgets.by), -each.mean))
+    choice = _smallest(alike)
     return Advice(budgets, tuple(kept), alike, half, choice)
 
 
@@ -137,10 +138,7 @@ def _distance(model: Model, budgets: Budgets) -> tuple[float, ...]:
 
 def _cheapness(model: Model, by: str) -> tuple[float, float]:
     latency = model.latency(by)
-    return (
-        math.inf if model.bytes is None else model.bytes,
-        math.inf if latency is None else latency,
-    )
+    return _bytes(model), math.inf if latency is None else latency
 
 
 def smallest_within(models: Sequence[Model], teacher: Model, points: float) -> Model | None:
@@ -149,7 +147,18 @@ def smallest_within(models: Sequence[Model], teacher: Model, points: float) -> M
     """
     floor = teacher.mean - points / 100 - 1e-9
     good = [each for each in models if each.bytes is not None and each.mean >= floor]
-    return min(good, key=lambda each: (each.bytes or 0, -each.mean), default=None)
+    return _smallest(good) if good else None
+
+
+def _smallest(models: Sequence[Model]) -> Model:
+    """By its file; of those within a hundredth of it, which is no difference, the most accurate."""
+    least = min(_bytes(each) for each in models)
+    small = [each for each in models if _bytes(each) <= 1.01 * least]
+    return max(small, key=lambda each: each.mean)
+
+
+def _bytes(model: Model) -> float:
+    return math.inf if model.bytes is None else model.bytes
 
 
 def fastest_under(models: Sequence[Model], size: float, by: str) -> Model | None:

@@ -26,6 +26,9 @@ LIMIT = "rgba(128,128,128,0.9)"
 TAKEN = "1 thread, batch of 1, warmed up by 10 calls,<br>models in turns, median of 60 repeats"
 """How `kdcore.measure.latency` takes a latency: on the chart, which is shown without its page."""
 
+DEEPEST = 12.0
+"""Points below the least accuracy asked for, as far down as a chart goes."""
+
 COLUMNS = [
     *("key", "model", "role", "run", "cost", "accuracy", "sd", "seeds"),
     *("breaks", "unbeaten", "words"),
@@ -117,7 +120,7 @@ def weigh(rows: pd.DataFrame, cost: Cost, budgets: Budgets, chosen: str | None =
             **{"name": "to ship", "hoverinfo": "skip"},
         )
     _axes(figure, rows, cost, budgets)
-    framed(figure, _question(cost, budgets), height=440 if cost == "latency" else 400)
+    framed(figure, _question(cost, budgets), height=440)
     return figure.update_layout(margin_t=84, hovermode="closest", dragmode=False)
 
 
@@ -173,6 +176,9 @@ def _axes(figure: go.Figure, rows: pd.DataFrame, cost: Cost, budgets: Budgets) -
     left, right = min(costs) / 1.5, max(costs) * 1.6
     low, high = max(0.0, min(levels) - 2), min(101.5, max(levels) + 2)
     figure.update_xaxes(range=[log10(left), log10(right)], **_ticks(left, right))
+    if floor is not None and low < floor - DEEPEST:
+        low = floor - DEEPEST
+        _say_below(figure, int((rows["accuracy"] < low).sum()))
     figure.update_yaxes(range=[low, high])
     if limit is not None:
         _shade(figure, x0=limit, x1=right, y0=low, y1=high)
@@ -180,6 +186,16 @@ def _axes(figure: go.Figure, rows: pd.DataFrame, cost: Cost, budgets: Budgets) -
     if floor is not None:
         _shade(figure, x0=left, x1=right if limit is None else limit, y0=low, y1=floor)
         figure.add_hline(floor, line={"color": LIMIT, "width": 1.5, "dash": "dash"})
+
+
+def _say_below(figure: go.Figure, count: int) -> None:
+    """What is too far down to be drawn, else nobody could tell the good ones apart."""
+    if count:
+        figure.add_annotation(
+            text=f"↓ {count} more below",
+            **{"xref": "paper", "yref": "paper", "x": 0.01, "y": 0.01},
+            **{"xanchor": "left", "yanchor": "bottom", "showarrow": False},
+        )
 
 
 def _limit(cost: Cost, budgets: Budgets) -> float | None:
@@ -209,4 +225,4 @@ def _title(cost: Cost, by: str) -> str:
     if by == SHARE:
         what, where = "latency, % of the teacher's in the same run", "on each run's own machine"
     lines = [escape(where), *TAKEN.split("<br>")]
-    return "<br>".join([what, *(f"<sup>{line}</sup>" for line in lines)])
+    return "<br>".join([what, *(f'<span style="font-size:11px">{line}</span>' for line in lines)])

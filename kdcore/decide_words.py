@@ -105,7 +105,8 @@ def _less(model: Model) -> str:
 def _other(model: Model) -> str:
     if model.control:
         text = accuracy_text(model.control)
-        return f"; without distillation the same model reaches {text}"
+        seen = f", on the same {model.labels}," if model.labels[:1].isdigit() else ""
+        return f"; without distillation{seen} the same model reaches {text}"
     if model.distilled:
         text = accuracy_text(model.distilled)
         return f"; distilled, the same model reached {text} in the newest run"
@@ -175,8 +176,8 @@ def _ways_out(advice: Advice) -> list[str]:
 
 
 def wobble(models: list[Model], by: str) -> str:
-    """How far one and the same model's latency was apart from run to run, the widest; empty where
-    none was timed twice on that machine.
+    """How far one and the same network's latency was apart from run to run, the widest; empty
+    where none was timed twice on that machine.
     """
     apart = []
     for each in models:
@@ -189,7 +190,7 @@ def wobble(models: list[Model], by: str) -> str:
     if factor < 1.1:
         return ""
     return (
-        f"The same {name} took between {latency(low, by)} and {latency(high, by)} in {count} runs: "
-        "other work on that machine slows a run down, and its teacher with it, so a share of the "
-        "teacher's latency is steadier."
+        f"The network of {name} took between {latency(low, by)} and {latency(high, by)}, measured "
+        f"{count} times: other work on that machine slows a run down, and its teacher with it, so "
+        "a share of the teacher's latency is steadier."
     )

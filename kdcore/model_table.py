@@ -32,21 +32,25 @@ ROLES: dict[str, ArmName] = {TEACHER: "teacher", CONTROL: "control"}
 
 @dataclass(frozen=True)
 class Timing:
-    """One time that a model's latency was taken, milliseconds for one sample, and its teacher's
-    beside it; machine: which one, in words.
+    """One time that a network's latency was taken, milliseconds for one sample, and that of a
+    teacher beside it; machine, teacher: which ones, in words.
     """
 
     machine: str
     ms: float
     teacher_ms: float | None
+    teacher: str = ""
 
 
 @dataclass(frozen=True)
 class Beside:
-    """What the teacher of a model reads and costs; accuracy as in `Model`."""
+    """What the teacher of a model reads and costs, and its network in words; accuracy as in
+    `Model`.
+    """
 
     accuracy: tuple[float, ...]
     bytes: int | None
+    network: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,8 @@ class Model:
     how many have it; accuracy: on the test split, in [0, 1], for each seed; control: that of the
     same student on labels alone, distilled: that of the same student with the teacher, each empty
     where there is none; bytes: of the ONNX file of the first seed; macs: multiply-accumulates of
-    one sample. None of what was not measured.
+    one sample. None of what was not measured. timings: of its network; network: that of equal ones
+    is the same, whatever they learned; labels: how many the students saw, in words.
     pipeline: whether `run_id` is a pipeline's, of which this is a stage.
     """
 
@@ -77,6 +82,8 @@ class Model:
     distilled: tuple[float, ...] = ()
     runs: int = 1
     pipeline: bool = False
+    network: str = ""
+    labels: str = ""
 
     @property
     def mean(self) -> float:
@@ -89,17 +96,17 @@ class Model:
         return spread(self.accuracy)
 
     def latency(self, by: str) -> float | None:
-        """On a machine, in milliseconds; or by `SHARE`, as a share. The median where it was taken
-        several times; None where never.
+        """On a machine, in milliseconds; or by `SHARE`, as a share of that of its teacher's
+        network. The median where it was taken several times; None where never.
         """
-        found = _timed(self.timings, by)
+        found = [each.ms for each in self.timings if each.machine == by]
+        if by == SHARE:
+            found = [
+                each.ms / each.teacher_ms
+                for each in self.timings
+                if each.teacher_ms and each.teacher == self.teacher.network
+            ]
         return median(found) if found else None
-
-
-def _timed(timings: Sequence[Timing], by: str) -> list[float]:
-    if by == SHARE:
-        return [each.ms / each.teacher_ms for each in timings if each.teacher_ms]
-    return [each.ms for each in timings if each.machine == by]
 
 
 def machine_words(machine: Mapping[str, str | int], *, gallery: bool) -> str:
@@ -119,7 +126,7 @@ def of_run(run_id: str, name: str, result: Result, *, gallery: bool) -> list[Mod
         arm = arms[role]
         timings: tuple[Timing, ...] = ()
         if arm.latency_ms is not None:
-            timings = (Timing(machine, arm.latency_ms, teacher.latency_ms),)
+            timings = (Timing(machine, arm.latency_ms, teacher.latency_ms, brief(recipe.teacher)),)
         control, distilled = (
             arms[other].accuracy if role in STUDENTS and role != other else () for other in STUDENTS
         )
@@ -136,9 +143,11 @@ def of_run(run_id: str, name: str, result: Result, *, gallery: bool) -> list[Mod
                 arm.macs,
                 arm.parameters,
                 timings,
-                Beside(teacher.accuracy, teacher.onnx_bytes),
+                Beside(teacher.accuracy, teacher.onnx_bytes, brief(recipe.teacher)),
                 control,
                 distilled,
+                network=_network(recipe, role),
+                labels=_labels(recipe),
             )
         )
     return found
@@ -156,6 +165,21 @@ def model_name(recipe: Recipe, role: ArmName) -> str:
     by = " + ".join(each.name for each in (recipe.method, *recipe.extra))
     learning = "" if by == "kd" else f", {by}"
     return f"{brief(recipe.student)}{learning}, T {recipe.temperature:g}"
+
+
+def _network(recipe: Recipe, role: ArmName) -> str:
+    """By content: what is equal in it takes the same time, whatever it learned. Several teachers
+    are asked as one model.
+    """
+    choice = recipe.teacher if role == "teacher" else recipe.student
+    others = recipe.scheme.co_teachers if role == "teacher" else ()
+    told = [each.model_dump(mode="json") for each in (choice, *others)]
+    return content_hash([recipe.task, told])
+
+
+def _labels(recipe: Recipe) -> str:
+    labelled = recipe.transfer.labelled
+    return "all labels" if labelled == "all" else f"{labelled:,} labels"
 
 
 def _key(run_id: str, result: Result, role: ArmName) -> str:
@@ -194,29 +218,31 @@ def of_pipeline(
             Model(
                 *(key, told, role, pipeline_id, name, recipe.task),
                 *(row.accuracy, row.bytes, row.macs, row.parameters),
-                _row_timings(row, ends.get(TEACHER), machine),
-                _row_teacher(ends.get(TEACHER)),
+                _row_timings(row, ends.get(TEACHER), machine, brief(recipe.teacher)),
+                _row_teacher(ends.get(TEACHER), brief(recipe.teacher)),
                 control=_row_accuracy(ends.get(CONTROL)) if role == "distilled" else (),
                 distilled=_row_accuracy(ends.get(ORIGINAL)) if role == "control" else (),
                 pipeline=True,
+                labels=_labels(recipe),
             )
         )
     return found
 
 
-def _row_teacher(row: Row | None) -> Beside:
-    return Beside((), None) if row is None else Beside(row.accuracy, row.bytes)
+def _row_teacher(row: Row | None, network: str) -> Beside:
+    return Beside((), None) if row is None else Beside(row.accuracy, row.bytes, network)
 
 
 def _row_accuracy(row: Row | None) -> tuple[float, ...]:
     return () if row is None else row.accuracy
 
 
-def _row_timings(row: Row, teacher: Row | None, machine: str) -> tuple[Timing, ...]:
+def _row_timings(row: Row, teacher: Row | None, machine: str, network: str) -> tuple[Timing, ...]:
     ms = _single(row.latency)
     if ms is None:
         return ()
-    return (Timing(machine, ms, None if teacher is None else _single(teacher.latency)),)
+    beside = None if teacher is None else _single(teacher.latency)
+    return (Timing(machine, ms, beside, network),)
 
 
 def _single(latency: Sequence[Latency]) -> float | None:
@@ -225,15 +251,17 @@ def _single(latency: Sequence[Latency]) -> float | None:
 
 
 def merged(models: Iterable[Model]) -> list[Model]:
-    """Each model once, in the order of its first appearance, newest first, with all its timings."""
+    """Each model once, in the order of its first appearance, newest first; equal networks share
+    every time that the latency of one of them was taken.
+    """
     found: dict[str, Model] = {}
+    timings: dict[str, tuple[Timing, ...]] = {}
     for each in models:
-        if (known := found.get(each.key)) is None:
-            found[each.key] = each
-        else:
-            timings = known.timings + each.timings
-            found[each.key] = replace(known, timings=timings, runs=known.runs + each.runs)
-    return list(found.values())
+        known = found.get(each.key)
+        found[each.key] = each if known is None else replace(known, runs=known.runs + each.runs)
+        of = each.network or each.key
+        timings[of] = timings.get(of, ()) + each.timings
+    return [replace(each, timings=timings[each.network or each.key]) for each in found.values()]
 
 
 def machines(models: Iterable[Model]) -> list[str]:

@@ -77,6 +77,13 @@ def test_what_breaks_a_budget_is_shaded_and_hollow():
     assert "keeps all budgets" in marks(looser)[2].hovertext[1]
 
 
+def test_what_is_far_below_the_accuracy_asked_for_is_counted_not_drawn():
+    figure = drawn("size", Budgets(MACHINE, accuracy=0.96))
+    assert figure.layout.yaxis.range[0] == 84
+    assert [note.text for note in figure.layout.annotations] == ["↓ 1 more below"]  # of 82 %
+    assert not drawn("size").layout.annotations
+
+
 def test_without_budgets_nothing_is_shaded():
     assert drawn("latency").layout.shapes == ()
     assert "budget" not in marks(drawn("latency"))[0].hovertext[0]

@@ -58,6 +58,27 @@ def test_a_teacher_that_runs_share_is_there_once_and_a_student_is_not():
     assert teacher.latency(HERE) == pytest.approx(0.030)  # between 0.020 and 0.040
 
 
+def test_equal_networks_share_their_latencies_whatever_they_learned():
+    one = models("a", 0.9, 0.8, latency=0.010, teacher_latency=0.020)
+    two = models("b", 0.7, 0.8, temperature=9.0, latency=0.030, teacher_latency=0.040)
+    wide = {"architecture": "mlp", "options": {"widths": [64]}}
+    other = models("c", 0.9, student=wide, latency=0.050)
+    found = {each.key: each for each in merged([*one, *two, *other])}
+    for each in (*one[1:], *two[1:]):
+        assert found[each.key].latency(HERE) == pytest.approx(0.020)
+        assert found[each.key].latency(SHARE) == pytest.approx(0.625)  # of 0.5 and 0.75
+    assert found[other[2].key].latency(HERE) == 0.050
+
+
+def test_a_share_is_of_the_models_own_teachers_network():
+    big = {"architecture": "mlp", "options": {"widths": [512]}}
+    one = models("a", 0.9, latency=0.010, teacher_latency=0.020)
+    two = models("b", 0.9, teacher=big, latency=0.010, teacher_latency=0.100)
+    found = {each.key: each for each in merged([*one, *two])}
+    assert found[one[2].key].latency(SHARE) == pytest.approx(0.5)
+    assert found[two[2].key].latency(SHARE) == pytest.approx(0.1)
+
+
 def test_a_teacher_of_another_seed_is_another_teacher():
     found = merged([*models("a", 0.9), *models("b", 0.9, teacher_seed=7)])
     assert [each.role for each in found].count("teacher") == 2

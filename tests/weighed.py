@@ -25,7 +25,8 @@ def model(
     labels = tuple(each / 100 for each in control)
     teacher = Beside((0.97,), 100_000)
     where = (f"run-{name}", f"the run of {name}", "digits")
-    return Model(name, name, role, *where, accuracy, size, 1000, 500, timings, teacher, labels)
+    measured = (accuracy, size, 1000, 500, timings)
+    return Model(name, name, role, *where, *measured, teacher, labels, labels="100 labels")
 
 
 TEACHER = model("big", 97, size=100_000, us=100, role="teacher")
