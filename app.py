@@ -23,6 +23,7 @@ page = st.navigation(
         st.Page("pages/inside.py", title="Inside", icon=":material/layers:"),
         st.Page("pages/try_it.py", title="Try it", icon=":material/draw:"),
         st.Page("pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
+        st.Page("pages/decide.py", title="Decide", icon=":material/local_shipping:"),
     ],
     position="top",
 )

@@ -1,0 +1,110 @@
+"""Decide: three budgets, and which model to ship, in one sentence that says how sure it is."""
+
+import streamlit as st
+
+from kdcore.decide import RULE, Advice, Budgets, advise
+from kdcore.decide_words import doubts, verdict, wobble
+from kdcore.model_table import Model
+from kdcore.runs.store import LISTED
+from pages.parts.all_models import all_models, how_measured, opened, to_run, weighed
+from pages.parts.budgets import arrive, budgets, fill_in, link, write_address
+from pages.parts.handover import handover
+from pages.parts.look import picture_format
+from pages.parts.models_picker import finished_models, pick_task, pick_timing, samples_of
+from pages.parts.run_view import recipe_download
+from pages.parts.services import store, verbatim
+
+
+def say(advice: Advice) -> None:
+    """The sentence, and what makes it less sure than it sounds."""
+    words = verdict(advice)
+    sentence = f"{words.before} **{verbatim(words.name)}**{verbatim(words.after)}"
+    if advice.choice is None:
+        st.warning(sentence, icon=":material/block:")
+    else:
+        st.success(sentence, icon=":material/local_shipping:")
+    st.caption(verbatim(" ".join(doubts(advice))))
+
+
+def hand_over(model: Model) -> None:
+    """What a stakeholder takes away of the chosen model's run."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not model.pipeline:
+            run = store().get(model.run_id)
+            handover(run)
+            with st.popover("Command line", icon=":material/terminal:"):
+                st.markdown("Download the recipe; it gives the same model from a terminal:")
+                recipe_download(run)
+                command = f"python -m kdcore run {run.id}.json --out {run.id}"
+                st.code(command, language="sh", wrap_lines=True)
+        to_run(model)
+        copy_link()
+    if model.role != "distilled" and not model.pipeline:
+        st.caption("The bundle holds the distilled student of that run, not this model.")
+
+
+def copy_link() -> None:
+    """The address with every budget in it."""
+    with st.popover("Copy link", icon=":material/link:", type="tertiary"):
+        st.markdown("Opens this page with these budgets, in this app.")
+        st.code(link(), language=None, wrap_lines=True)
+
+
+def charts(models: list[Model], limits: Budgets, advice: Advice) -> None:
+    """What the budgets leave, by size and by latency."""
+    chosen = None if advice.choice is None else advice.choice.key
+    left, right = st.columns(2)
+    with left:
+        weighed(models, "size", limits, "decide-size", chosen)
+    with right:
+        weighed(models, "latency", limits, "decide-latency", chosen)
+    st.caption(
+        "Shaded: over the size or latency budget of that chart, or under the accuracy. Hollow: "
+        "misses some budget. Grey: another model is better in both. Ringed: the one to ship."
+    )
+    opened(models)
+    with st.expander("How was this chosen, and how was it measured?"):
+        st.markdown(RULE)
+        st.markdown(how_measured(limits.by))
+        if wobbling := wobble(models, limits.by):
+            st.markdown(verbatim(wobbling))
+        st.markdown(
+            f"Weighed here are the models of the newest {LISTED} finished runs, the gallery's "
+            "among them; settings of maps and searches are not."
+        )
+    picture_format()
+
+
+def page() -> None:
+    """The pickers, the sentence, the charts."""
+    known = finished_models()
+    if not known:
+        st.info("There is no finished run yet to choose from. Press Distill on the first page.")
+        st.page_link("pages/distill.py", label="Go to Distill", icon=":material/experiment:")
+        return
+    arrive(known)
+    left, right = st.columns(2)
+    with left:
+        task = pick_task(known)
+    models = [each for each in known if each.task == task]
+    with right:
+        by = pick_timing(models)
+    fill_in(models, task, by)
+    limits = budgets(by)
+    write_address(task, by)
+    advice = advise(models, limits, samples_of(task))
+    say(advice)
+    if advice.choice is not None:
+        hand_over(advice.choice)
+    else:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            if advice.nearest is not None:
+                to_run(advice.nearest)
+            copy_link()
+    charts(models, limits, advice)
+    st.subheader("All models", anchor=False)
+    all_models(models, by)
+
+
+st.title("Decide", anchor=False)
+page()
