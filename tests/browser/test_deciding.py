@@ -1,0 +1,67 @@
+"""Decide as a stakeholder does it: read, tighten a budget, look at a model, take it away."""
+
+import csv
+
+import pytest
+
+from kdcore.recipe import Recipe
+from kdcore.runs.store import Store
+from kdcore.runs.worker import execute
+from kdcore.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def run(app):
+    """A run on data of its own, so that the budgets weigh its models alone."""
+    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
+    store = Store(settings)
+    recipe = Recipe(
+        task="circles",
+        teacher={"options": {"widths": [16]}},
+        student={"options": {"widths": [4]}},
+        teacher_training={"steps": 20},
+        training={"steps": 20},
+        seeds=(0, 1, 2),
+    )
+    run = store.submit(recipe, "to decide on")
+    execute(run.id, settings)
+    return store.get(run.id)
+
+
+def test_a_budget_changes_the_sentence_and_a_click_leads_to_the_run(visit, run):
+    tab = visit("/decide?v=1&data=circles&size=&latency=&accuracy=")
+    tab.get_by_text("Ship").first.wait_for()
+    tab.wait_for_function("document.querySelectorAll('.js-plotly-plot').length == 3")
+    tab.get_by_text("1 thread, batch of 1, warmed up by 10 calls").first.wait_for()
+
+    size = tab.get_by_label("Size at most, kB")
+    size.fill("0.5")
+    size.press("Enter")
+    tab.get_by_text("No model keeps these budgets. Nearest is").wait_for()
+    tab.wait_for_url(lambda url: "size=0.5" in url and "data=circles" in url)
+    tab.get_by_text("Without the size budget").wait_for()
+
+    tab.get_by_role("button", name="Copy link").click()
+    link = tab.get_by_test_id("stCode").last.inner_text().strip()
+    other = visit("/" + link.split("/", 3)[3])
+    other.set_viewport_size({"width": 390, "height": 844})
+    other.get_by_text("No model keeps these budgets. Nearest is").wait_for()
+    widest = other.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert widest <= 390
+
+    tab.keyboard.press("Escape")
+    mark = tab.locator(".js-plotly-plot").first.locator(".scatterlayer .point").last
+    mark.hover(force=True)
+    tab.locator(".hoverlayer").get_by_text("misses the size budget").first.wait_for()
+    mark.click(force=True)
+    tab.get_by_role("link", name="Open the run").last.wait_for()
+    with tab.expect_download() as taken:
+        tab.get_by_role("button", name="All of these models as CSV").click()
+    with open(taken.value.path(), encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["run"] == run.name]
+    found = {row["role"]: float(row["onnx_bytes"]) for row in rows}
+    assert found == {name: arm.onnx_bytes for name, arm in run.result.arms.items()}
+    tab.get_by_role("link", name="Open the run").last.click()
+    tab.wait_for_url(lambda url: "run=" in url)
