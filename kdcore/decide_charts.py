@@ -106,7 +106,7 @@ def weigh(rows: pd.DataFrame, cost: Cost, budgets: Budgets, chosen: str | None =
     figure.add_scatter(
         **{"x": front["cost"], "y": front["accuracy"], "mode": "lines", "hoverinfo": "skip"},
         line={"color": LIMIT, "shape": "hv", "width": 1.5, "dash": "dot"},
-        name="none better in both",
+        showlegend=False,  # on a phone, its names must fit between title and marks
     )
     for role in ARMS:
         of = rows[rows["role"] == role]
@@ -118,10 +118,11 @@ def weigh(rows: pd.DataFrame, cost: Cost, budgets: Budgets, chosen: str | None =
             **{"x": ringed["cost"], "y": ringed["accuracy"], "mode": "markers"},
             marker={"symbol": "circle-open", "size": 24, "color": CHOSEN, "line": {"width": 3}},
             **{"name": "to ship", "hoverinfo": "skip"},
+            unselected={"marker": {"opacity": 1}},
         )
     _axes(figure, rows, cost, budgets)
     framed(figure, _question(cost, budgets), height=440)
-    return figure.update_layout(margin_t=84, hovermode="closest", dragmode=False)
+    return figure.update_layout(margin_t=92, hovermode="closest", dragmode=False)
 
 
 def _add_role(figure: go.Figure, of: pd.DataFrame, role: ArmName) -> None:

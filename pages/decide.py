@@ -6,7 +6,14 @@ from kdcore.decide import RULE, Advice, Budgets, advise
 from kdcore.decide_words import doubts, verdict, wobble
 from kdcore.model_table import Model
 from kdcore.runs.store import LISTED
-from pages.parts.all_models import all_models, how_measured, opened, to_run, weighed
+from pages.parts.all_models import (
+    all_models,
+    how_measured,
+    opened,
+    teachers_differ,
+    to_run,
+    weighed,
+)
 from pages.parts.budgets import arrive, budgets, fill_in, link, write_address
 from pages.parts.handover import handover
 from pages.parts.look import picture_format
@@ -55,14 +62,15 @@ def charts(models: list[Model], limits: Budgets, advice: Advice) -> None:
     chosen = None if advice.choice is None else advice.choice.key
     left, right = st.columns(2)
     with left:
-        weighed(models, "size", limits, "decide-size", chosen)
+        weighed(models, "size", limits, "decide", chosen)
     with right:
-        weighed(models, "latency", limits, "decide-latency", chosen)
+        weighed(models, "latency", limits, "decide", chosen)
     st.caption(
         "Shaded: over the size or latency budget of that chart, or under the accuracy. Hollow: "
-        "misses some budget. Grey: another model is better in both. Ringed: the one to ship."
+        "misses some budget. Dotted: no other model is better in both; grey: another one is. "
+        f"{teachers_differ(models, limits.by)}"
     )
-    opened(models)
+    opened(models, "decide")
     with st.expander("How was this chosen, and how was it measured?"):
         st.markdown(RULE)
         st.markdown(how_measured(limits.by))

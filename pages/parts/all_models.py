@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from kdcore import decide_words
@@ -13,8 +15,8 @@ from kdcore.result import ARMS
 from pages.parts.look import camera, table_download
 from pages.parts.services import plainly, verbatim
 
-OPENED = "models.opened"
-"""Session key of the model that was clicked last."""
+OPENED = "models.opened."
+"""Before a place's name, the session key of the model that was clicked last there."""
 
 NAMES: dict[Cost, str] = {"size": "File size", "latency": "Latency", "macs": "MACs"}
 
@@ -41,12 +43,12 @@ def _views(models: list[Model], by: str) -> None:
         return
     left, right = st.columns([3, 2], gap="large")
     with left:
-        weighed(shown, cost, Budgets(by), f"all-{cost}")
+        weighed(shown, cost, Budgets(by), "all")
     with right:
         _smallest(shown, by)
         _fastest(shown, by)
-        opened(shown)
-    st.caption(how_measured(by))
+        opened(shown, "all")
+    st.caption("Dotted: no other model is better in both. " + how_measured(by))
     table_download(lambda: table(shown, by), "all-models", "All of these models as CSV")
 
 
@@ -86,9 +88,12 @@ def network(model: Model) -> str:
 
 
 def weighed(
-    models: list[Model], cost: Cost, budgets: Budgets, name: str, chosen: str | None = None
+    models: list[Model], cost: Cost, budgets: Budgets, place: str, chosen: str | None = None
 ) -> None:
-    """A chart of these models that can be clicked, or why there is none; chosen: to be ringed."""
+    """A chart of these models that can be clicked, or why there is none; place: whose `opened`
+    shows what was clicked; chosen: the key of the model to be ringed.
+    """
+    name = f"{place}-{cost}"
     rows = weighed_rows(models, cost, budgets)
     if not len(rows):
         st.info(
@@ -99,7 +104,7 @@ def weighed(
     st.plotly_chart(
         weigh(rows, cost, budgets, chosen),
         key=f"figure.{name}",
-        on_select=_remember(f"figure.{name}"),
+        on_select=_remember(f"figure.{name}", place),
         selection_mode="points",
         config={**camera(name), "modeBarButtons": [["toImage"]]},
         alt=f"Test accuracy of every model against its {NAMES[cost].lower()}.",
@@ -111,7 +116,7 @@ def weighed(
     table_download(lambda: rows.drop(columns="words"), name)
 
 
-def _remember(key: str) -> object:
+def _remember(key: str, place: str) -> Callable[[], None]:
     def keep() -> None:
         points = st.session_state[key].selection.points
         found = [point.get("customdata") for point in points]
@@ -119,14 +124,15 @@ def _remember(key: str) -> object:
         if isinstance(clicked, list):
             clicked = clicked[0]
         if clicked is not None:
-            st.session_state[OPENED] = clicked
+            st.session_state[OPENED + place] = clicked
 
     return keep
 
 
-def opened(models: list[Model]) -> None:
-    """The model that was clicked last, if it is among these, and the way to its run."""
-    found = next((each for each in models if each.key == st.session_state.get(OPENED)), None)
+def opened(models: list[Model], place: str) -> None:
+    """The model that was clicked last there, if it is among these, and the way to its run."""
+    clicked = st.session_state.get(OPENED + place)
+    found = next((each for each in models if each.key == clicked), None)
     if found is None:
         st.caption("Click a mark to see its run.")
         return
@@ -182,6 +188,15 @@ def _fastest(models: list[Model], by: str) -> None:
     )
     found = fastest_under(models, 1e6 * megabytes, by)
     _answer(found, by, "No model so small has its latency measured here.")
+    if warning := teachers_differ(models, by):
+        st.caption(warning)
+
+
+def teachers_differ(models: list[Model], by: str) -> str:
+    """A warning where shares of several teachers' latencies stand side by side; else empty."""
+    if by != SHARE or len({each.teacher.network for each in models}) < 2:
+        return ""
+    return "Teachers differ here: a small share of a slow teacher's latency may still be slow."
 
 
 def _answer(found: Model | None, by: str, otherwise: str) -> None:
