@@ -73,6 +73,21 @@ class Row:
     latency: tuple[Latency, ...] = ()
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What shapes alone tell of a model before anything is trained.
+
+    name: what will be done last; macs: multiply-accumulates of a sample; zeros: of its parameters;
+    bytes: of its weights alone, without the rest of its file. None where it cannot be told.
+    """
+
+    name: str
+    parameters: int
+    macs: int
+    zeros: int | None
+    bytes: int | None
+
+
 TEACHER, CONTROL, ORIGINAL = "teacher", "student on labels alone", "distilled student"
 TRAINED_ON = "distilled student, trained on as long"
 """The rows before the stages; the last is there only where a stage trains."""

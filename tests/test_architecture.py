@@ -53,11 +53,11 @@ ROOMS = [
     {"runs"},
     {
         *("charts", "look_tables", "compare_tables", "compare_rows"),
-        *("model_table", "decide", "decide_words"),
+        *("model_table", "decide", "decide_words", "pipeline_tables"),
     },
     {
         *("sweep_charts", "search_charts", "look_charts", "compare_charts"),
-        *("inside_charts", "layer_charts", "decide_charts"),
+        *("inside_charts", "layer_charts", "decide_charts", "pipeline_charts"),
     },
     {"handover"},
     {"handing"},
@@ -110,7 +110,7 @@ TORCH_FREE = [
         "kdcore.handover.report",
         "kdcore.cli_pipeline",
     ),
-    "kdcore.runs.searches",
+    *("kdcore.runs.searches", "kdcore.runs.pipelines", "kdcore.pipeline_charts"),
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),
     "kdcore.runs.preload",
 ]

@@ -21,8 +21,10 @@ from kdcore.catalogue import Catalogue
 from kdcore.code import code_id
 from kdcore.errors import KdError, RunError
 from kdcore.forecast import UNTOLD, Forecast
+from kdcore.pipeline import Pipeline
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.runs.cluster import address, answers
+from kdcore.runs.pipelines import PipelineRun, Pipelines
 from kdcore.runs.searches import TESTED_ANOTHER, Searches, SearchRun
 from kdcore.runs.store import Run, Silent, Store
 from kdcore.runs.sweeps import Part, SweepRun, Sweeps
@@ -32,6 +34,7 @@ from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
 from kdcore.trial import Trial
+from kdcore.waterfall import Foreseen
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class Runner:
         self.store = Store(settings)
         self.sweeps = Sweeps(self.store)
         self.searches = Searches(self.store, settings)
+        self.pipelines = Pipelines(self.store)
         self.shelf = Shelf(settings.ready_home() / "artifacts")
         self._client: Any = None
         self._futures: dict[str, Any] = {}
@@ -140,14 +144,33 @@ class Runner:
         self.searches.took_test(search_id, trial, run.id)
         return run
 
+    def submit_pipeline(self, pipeline: Pipeline, name: str) -> PipelineRun:
+        """Queue a pipeline, and hand it to the cluster."""
+        client = self._connected()
+        submitted = self.pipelines.submit(pipeline, name, self._cluster(client))
+        return self._hand_over_pipeline(client, submitted)
+
+    def restart_pipeline(self, pipeline_id: str) -> PipelineRun:
+        """Start a pipeline again that was stopped, failed or interrupted."""
+        client = self._connected()
+        again = self.pipelines.restart(pipeline_id, self._cluster(client))
+        return self._hand_over_pipeline(client, again)
+
+    def delete_pipeline(self, pipeline_id: str) -> None:
+        """Delete an ended pipeline with the files that only it needed."""
+        self._remove(self.pipelines.delete(pipeline_id))
+
     def cancel(self, run_id: str) -> Run:
         """Ask a run to stop: at once if it is queued, else at its next progress event."""
         return self.store.request_stop(run_id)
 
     def delete(self, run_id: str) -> None:
         """Delete an ended run with the artifacts that only it needed."""
-        orphans = self.store.delete(run_id)
-        if not self.store.unfinished():  # or one may be about to say that it needs them as well
+        self._remove(self.store.delete(run_id))
+
+    def _remove(self, orphans: Sequence[str]) -> None:
+        """Delete files that nothing needs, unless something may be about to say that it does."""
+        if not self.store.unfinished() and not self.pipelines.unfinished():
             for name in orphans:
                 self.shelf.remove(name)
 
@@ -225,6 +248,22 @@ class Runner:
         found: Trial | None = self._asked_aside(look)
         return found
 
+    def foresee(self, pipeline: Pipeline) -> tuple[Foreseen, ...] | None:
+        """What shapes tell of a pipeline without axes, empty where its data are not there yet; None
+        while the engine is not there yet, or busy. Raises RecipeError where a stage cannot be done.
+        """
+
+        async def look(environment: dict[str, str]) -> Any:
+            from asyncio import to_thread
+
+            from kdcore.runs.worker import foresee
+            from kdcore.settings import Settings
+
+            return await to_thread(foresee, pipeline, Settings.from_environment(environment))
+
+        found: tuple[Foreseen, ...] | None = self._asked_aside(look)
+        return found
+
     def forecast(self, sweep: Sweep) -> Forecast | None:
         """How long a sweep will take; None while nobody has had the time to try: ask again soon,
         this never waits.
@@ -294,7 +333,7 @@ class Runner:
         try:
             since = time.time() - SILENT_SECONDS
             silent: list[tuple[Callable[..., bool], Silent]] = []
-            for kept in (self.store, self.searches):
+            for kept in (self.store, self.searches, self.pipelines):
                 silent += [(kept.interrupt, each) for each in kept.silent(since)]
             known = {cluster: self._keys(cluster) for cluster in {r.cluster for _, r in silent}}
             for interrupt, run in silent:
@@ -382,6 +421,30 @@ class Runner:
         self._futures[key] = future
         future.add_done_callback(lambda done: self._search_returned(key, search, done))
         return search
+
+    def _hand_over_pipeline(self, client: Any, run: PipelineRun) -> PipelineRun:
+        from distributed import fire_and_forget
+
+        def work(pipeline_id: str, environment: dict[str, str]) -> None:
+            from kdcore.runs.worker import execute_pipeline
+            from kdcore.settings import Settings
+
+            execute_pipeline(pipeline_id, Settings.from_environment(environment))
+
+        key = f"{run.id}-{run.attempt}.{secrets.token_hex(2)}"
+        future = client.submit(work, run.id, self.settings.environment(), key=key, pure=False)
+        fire_and_forget(future)
+        self._futures[key] = future
+        future.add_done_callback(lambda done: self._pipeline_returned(key, run, done))
+        return run
+
+    def _pipeline_returned(self, key: str, run: PipelineRun, future: Any) -> None:
+        self._futures.pop(key, None)
+        if future.status == "error":
+            try:
+                self.pipelines.fail(run.id, _why(_innermost(future.exception())))
+            except KdError as sentence:
+                log.warning("pipeline %s failed unheard: %s", run.id, sentence)
 
     def _search_returned(self, key: str, search: SearchRun, future: Any) -> None:
         self._futures.pop(key, None)

@@ -106,6 +106,40 @@ artifacts = Table(
     Column("name", String(64), nullable=False, index=True),
 )
 
+pipelines = Table(
+    "pipelines",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("stop_requested", Boolean, nullable=False, default=False),
+    Column("created", Float, nullable=False),
+    Column("finished", Float),
+    Column("heartbeat", Float, nullable=False),
+    Column("place", Integer, nullable=False, default=0),
+    Column("progress", Text),
+    Column("members", Text),
+    Column("error", Text),
+    Column("cluster", String(200)),
+    Index("pipelines_by_age", "created"),
+    Index("pipelines_by_state", "state"),
+)
+
+pipeline_files = Table(
+    "pipeline_files",
+    metadata,
+    Column(
+        "pipeline_id",
+        String(16),
+        ForeignKey("pipelines.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("name", String(64), primary_key=True),
+    Index("pipeline_files_by_name", "name"),
+)
+
 catalogues = Table(
     "catalogues",
     metadata,
@@ -117,7 +151,7 @@ LOCK = "database.lock"
 """Under the home: whoever changes the tables holds it."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0005"
+HEAD = "0006"
 """The newest revision under migrations/versions; a test holds the two together."""
 
 VERSION_TABLE = "kdcore_version"

@@ -42,7 +42,7 @@ from kdcore.outcome import numbers
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress, Result
 from kdcore.runs import schema
-from kdcore.runs.schema import artifacts, catalogues, events, runs
+from kdcore.runs.schema import artifacts, catalogues, events, pipeline_files, pipelines, runs
 from kdcore.settings import Settings
 
 State = Literal["queued", "running", "done", "cancelled", "failed", "interrupted"]
@@ -222,7 +222,7 @@ class Store:
         return self.get(run_id)
 
     def delete(self, run_id: str) -> tuple[str, ...]:
-        """Delete an ended run; returns the names of artifacts that no other run needs."""
+        """Delete an ended run; returns the names of files that no other run or pipeline needs."""
         run = self.get(run_id)
         if run.shown:
             raise RunError(
@@ -234,7 +234,11 @@ class Store:
         with self.begin() as connection:
             mine = select(artifacts.c.name).where(artifacts.c.run_id == run_id)
             others = select(artifacts.c.name).where(artifacts.c.run_id != run_id)
-            orphans = connection.scalars(mine.where(artifacts.c.name.not_in(others))).all()
+            free = mine.where(
+                artifacts.c.name.not_in(others),
+                artifacts.c.name.not_in(select(pipeline_files.c.name)),
+            )
+            orphans = connection.scalars(free).all()
             for table in (artifacts, events):
                 connection.execute(delete(table).where(table.c.run_id == run_id))
             connection.execute(delete(runs).where(runs.c.id == run_id))
@@ -422,13 +426,18 @@ class Store:
             return _readable(connection.execute(query))
 
     def waiting(self, before: float | None = None) -> int:
-        """How many tasks are queued or under way, parts of sweeps included, made before a time."""
+        """How many tasks are queued or under way, parts of sweeps and pipelines included, made
+        before a time.
+        """
         task = func.coalesce(runs.c.task, runs.c.id)
-        query = select(func.count(task.distinct())).where(runs.c.state.in_(UNFINISHED))
-        if before is not None:
-            query = query.where(runs.c.created < before)
+        found = 0
         with self.begin() as connection:
-            return connection.scalar(query) or 0
+            for table, each in ((runs, task), (pipelines, pipelines.c.id)):
+                query = select(func.count(each.distinct())).where(table.c.state.in_(UNFINISHED))
+                if before is not None:
+                    query = query.where(table.c.created < before)
+                found += connection.scalar(query) or 0
+        return found
 
     def silent(self, since: float) -> list[Silent]:
         """Unfinished runs, members included, that gave no sign of life after that time."""
@@ -478,11 +487,12 @@ class Store:
     # files
 
     def artifacts(self) -> set[str]:
-        """Names of all files that some run needs."""
+        """Names of all files that some run or pipeline needs."""
+        every = select(artifacts.c.name).union(select(pipeline_files.c.name))
         with self.begin() as connection:
-            return set(connection.scalars(select(artifacts.c.name)))
+            return set(connection.scalars(every))
 
-    # inside, and for the stores of sweeps and searches in the same database
+    # inside, and for the stores of sweeps, searches and pipelines in the same database
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:

@@ -19,8 +19,10 @@ from kdcore import uploads
 from kdcore.errors import KdError, StoreError
 from kdcore.forecast import Forecast
 from kdcore.outcome import student_key
+from kdcore.pipeline import Pipeline
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
+from kdcore.runs.pipelines import Member, PipelineRun, Pipelines
 from kdcore.runs.searches import Searches, SearchRun, optuna_plainly
 from kdcore.runs.store import Ended, Run, State, Store
 from kdcore.runs.sweeps import Sweeps
@@ -30,6 +32,7 @@ from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
 from kdcore.trial import Trial
+from kdcore.waterfall import Foreseen
 
 R = TypeVar("R")
 
@@ -149,6 +152,51 @@ def _turn(searches: Searches, search: SearchRun, shelf: Shelf) -> State | None:
                     return "cancelled"
     searches.record(search, None, search.seconds + time.monotonic() - began)
     return "done"
+
+
+def execute_pipeline(pipeline_id: str, settings: Settings) -> None:
+    """Work on a pipeline until it is done, stopped, or has failed with a sentence."""
+    pipelines = Pipelines(_store(settings))
+    run = pipelines.claim(pipeline_id)
+    if run is None:
+        return
+
+    def beat() -> None:
+        pipelines.record(run)
+
+    with _beating(beat, f"pipeline {pipeline_id}"), _one_at_a_time:
+        try:
+            shelf = Shelf(settings.ready_home() / "artifacts")
+            state, sentence = _compressed(pipelines, run, shelf)
+        except Exception as error:
+            if not isinstance(error, KdError | MemoryError):
+                log.exception("pipeline %s failed", pipeline_id)
+            state, sentence = "failed", _sentence(error)
+    _persistently(lambda: pipelines.finish(run, state, sentence))
+
+
+def _compressed(pipelines: Pipelines, run: PipelineRun, shelf: Shelf) -> tuple[State, str | None]:
+    """Run all members, writing as they go; how that ended."""
+    from kdcore.stages import run_members
+
+    members = [Member()] * len(run.pipeline)
+    phase, flushed = None, 0.0
+    with closing(run_members(run.pipeline.members(), shelf)) as told:
+        for place, happening in told:
+            if isinstance(happening, Event):
+                continue
+            if isinstance(happening, Progress):
+                if happening.phase == phase and time.monotonic() - flushed < FLUSH_SECONDS:
+                    continue
+                phase, flushed = happening.phase, time.monotonic()
+                wanted = pipelines.record(run, (place, happening))
+            else:
+                members[place] = members[place].after(happening)
+                wanted = pipelines.record(run, members=members)
+            if not wanted and not all(member.ended for member in members):
+                return "cancelled", None
+    errors = [member.error for member in members if member.error is not None]
+    return ("failed", errors[0]) if len(errors) == len(members) else ("done", None)
 
 
 class _Part:
@@ -290,17 +338,39 @@ def trial(name: str, task: str, settings: Settings) -> Trial | None:
         _one_at_a_time.release()
 
 
+def foresee(pipeline: Pipeline, settings: Settings) -> tuple[Foreseen, ...] | None:
+    """What shapes tell of a pipeline without axes, empty where its data are not there yet; None
+    while the worker is at work. Raises RecipeError where a stage cannot be done.
+    """
+    from kdcore.stages.foresee import foreseen
+
+    if not _data_are_there([pipeline.recipe], settings):
+        return ()
+    if not _one_at_a_time.acquire(blocking=False):
+        return None
+    try:
+        return foreseen(pipeline)
+    finally:
+        _one_at_a_time.release()
+
+
+def _data_are_there(recipes: Sequence[Recipe], settings: Settings) -> bool:
+    """Whether all files that recipes need are there, so that nothing has to be downloaded."""
+    from kdcore import tasks
+
+    needed = {recipe.task for recipe in recipes} | {recipe.transfer.source for recipe in recipes}
+    files = [file for name in needed - {"task", "noise"} for file in tasks.get(name).files]
+    return all((settings.data / file.path).exists() for file in files)
+
+
 def forecast(sweep: Sweep, settings: Settings) -> Forecast | None:
     """How long a sweep will take; None while the worker is at work."""
-    from kdcore import tasks
     from kdcore.forecast import UNTOLD, forecast
 
     if _one_at_a_time.locked():
         return None
     recipes = sweep.members()
-    needed = {recipe.task for recipe in recipes} | {recipe.transfer.source for recipe in recipes}
-    files = [file for name in needed - {"task", "noise"} for file in tasks.get(name).files]
-    if not all((settings.data / file.path).exists() for file in files):
+    if not _data_are_there(recipes, settings):
         return UNTOLD  # what downloading them takes is another matter
     if not _one_at_a_time.acquire(blocking=False):
         return None

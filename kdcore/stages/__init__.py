@@ -48,7 +48,7 @@ def run_pipeline(
 
 def run_members(
     pipelines: Sequence[Pipeline], shelf: Shelf
-) -> Iterator[tuple[int, Happening | KdError]]:
+) -> Generator[tuple[int, Happening | KdError], None, None]:
     """Pipelines one after another: what happens, with the place of the one to which it does.
 
     Those of one recipe begin from the same students, which are trained once. One that fails is

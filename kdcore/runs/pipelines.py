@@ -1,0 +1,318 @@
+"""Pipelines in the store: a row for each, with the models that came of it so far.
+
+Snapshots out, commands in, as for runs, whose contract holds here too: each claim is a new attempt
+that starts from nothing, and what an earlier attempt still writes changes nothing. The files of a
+pipeline's models are listed beside it, so that the shelf keeps them as long as it is there.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy import delete, func, insert, select, update
+
+from kdcore import waterfall
+from kdcore.errors import KdError, RunError, StoreError
+from kdcore.pipeline import Pipeline
+from kdcore.result import Progress
+from kdcore.runs.schema import artifacts, pipeline_files, pipelines
+from kdcore.runs.store import LISTED, RESTARTABLE, UNFINISHED, Silent, State, Store
+from kdcore.waterfall import PipelineResult
+
+log = logging.getLogger(__name__)
+
+INTERRUPTED = "the engine stopped while it was under way; nothing is wrong with the pipeline"
+
+
+@dataclass(frozen=True)
+class Member:
+    """What came of one setting of a pipeline: its rows so far, then its result, or why there is
+    none.
+    """
+
+    rows: tuple[waterfall.Row, ...] = ()
+    result: PipelineResult | None = None
+    error: str | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.result is not None or self.error is not None
+
+    def after(self, happening: waterfall.Row | PipelineResult | KdError) -> Member:
+        """With a row more, or as it ended."""
+        if isinstance(happening, PipelineResult):
+            return Member(happening.rows, happening)
+        if isinstance(happening, KdError):
+            return replace(self, error=str(happening))
+        return replace(self, rows=(*self.rows, happening))
+
+
+@dataclass(frozen=True)
+class PipelineRun:
+    """A snapshot of a pipeline. Times are seconds since the epoch.
+
+    members: one for each of its settings, a single one without axes; place: the one that is worked
+    on, which `progress` is about.
+    """
+
+    id: str
+    pipeline: Pipeline
+    name: str
+    state: State
+    attempt: int
+    stop_requested: bool
+    created: float
+    finished: float | None
+    heartbeat: float
+    place: int
+    progress: Progress | None
+    members: tuple[Member, ...]
+    error: str | None
+    cluster: str | None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self.state not in UNFINISHED
+
+
+class Pipelines:
+    """The pipelines of a store. Every method raises StoreError where the database cannot be used,
+    and RunError where there is no such pipeline or its state forbids what is asked.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # commands of a page
+
+    def submit(self, pipeline: Pipeline, name: str, cluster: str | None = None) -> PipelineRun:
+        """Queue a pipeline under a name for people, for that cluster."""
+        pipeline_id, now = secrets.token_hex(5), time.time()
+        values = {
+            **{"id": pipeline_id, "pipeline": pipeline.to_json(), "name": name[:200]},
+            **{"state": "queued", "created": now, "heartbeat": now, "cluster": cluster},
+        }
+        with self._store.begin() as connection:
+            connection.execute(insert(pipelines).values(values))
+        return self.get(pipeline_id)
+
+    def request_stop(self, pipeline_id: str) -> PipelineRun:
+        """Stop a queued pipeline at once, one under way as soon as it tells of itself."""
+        with self._store.begin() as connection:
+            mine = pipelines.c.id == pipeline_id
+            connection.execute(update(pipelines).where(mine).values(stop_requested=True))
+            connection.execute(
+                update(pipelines)
+                .where(mine, pipelines.c.state == "queued")
+                .values(state="cancelled", finished=time.time())
+            )
+        return self.get(pipeline_id)
+
+    def restart(self, pipeline_id: str, cluster: str | None = None) -> PipelineRun:
+        """Queue one again that was cancelled, failed or interrupted, under its own id."""
+        values = {
+            **{"state": "queued", "cluster": cluster, "stop_requested": False},
+            **{"heartbeat": time.time(), "finished": None, "error": None},
+            **{"place": 0, "progress": None, "members": None},
+        }
+        with self._store.begin() as connection:
+            mine = (pipelines.c.id == pipeline_id, pipelines.c.state.in_(RESTARTABLE))
+            changed = connection.execute(update(pipelines).where(*mine).values(values)).rowcount
+        found = self.get(pipeline_id)
+        if not changed:
+            raise RunError(
+                f"pipeline {found.name!r} is {found.state}; only one that was stopped, failed or "
+                "interrupted starts again"
+            )
+        return found
+
+    def delete(self, pipeline_id: str) -> tuple[str, ...]:
+        """Delete an ended pipeline; returns the names of files that nothing else needs."""
+        found = self.get(pipeline_id)
+        if not found.ended:
+            raise RunError(
+                f"pipeline {found.name!r} is {found.state}; stop it before you delete it"
+            )
+        name, of = pipeline_files.c.name, pipeline_files.c.pipeline_id
+        with self._store.begin() as connection:
+            others = select(name).where(of != pipeline_id)
+            orphans = connection.scalars(
+                select(name)
+                .where(of == pipeline_id)
+                .where(name.not_in(others), name.not_in(select(artifacts.c.name)))
+            ).all()
+            connection.execute(delete(pipeline_files).where(of == pipeline_id))
+            connection.execute(delete(pipelines).where(pipelines.c.id == pipeline_id))
+        return tuple(orphans)
+
+    # commands of a worker
+
+    def claim(self, pipeline_id: str) -> PipelineRun | None:
+        """Begin a new attempt, from nothing; None where it is no longer wanted."""
+        now = time.time()
+        mine = (pipelines.c.id == pipeline_id, pipelines.c.state.in_(UNFINISHED))
+        begun = {"state": "running", "attempt": pipelines.c.attempt + 1, "heartbeat": now}
+        with self._store.begin() as connection:
+            claimed = connection.execute(
+                update(pipelines)
+                .where(*mine, pipelines.c.stop_requested.is_(False))
+                .values(**begun, place=0, progress=None, members=None)
+            ).rowcount
+            if not claimed:
+                unwanted = update(pipelines).where(*mine)
+                connection.execute(unwanted.values(state="cancelled", finished=now))
+                return None
+            of = pipeline_files.c.pipeline_id == pipeline_id
+            connection.execute(delete(pipeline_files).where(of))
+        return self.get(pipeline_id)
+
+    def record(
+        self,
+        run: PipelineRun,
+        told: tuple[int, Progress] | None = None,
+        members: Sequence[Member] | None = None,
+    ) -> bool:
+        """Write a sign of life, and what is new; whether the attempt should go on.
+
+        told: the place of the member that is worked on, and how far it is; members: all of them.
+        """
+        values: dict[str, Any] = {"heartbeat": time.time()}
+        if told is not None:
+            values |= {"place": told[0], "progress": json.dumps(asdict(told[1]))}
+        if members is not None:
+            values["members"] = _members().dump_json(tuple(members)).decode()
+        with self._store.begin() as connection:
+            mine = update(pipelines).where(*_mine(run))
+            if not connection.execute(mine.values(**values)).rowcount:
+                return False
+            if members is not None:
+                of = pipeline_files.c.pipeline_id == run.id
+                connection.execute(delete(pipeline_files).where(of))
+                rows = [{"pipeline_id": run.id, "name": name} for name in sorted(_files(members))]
+                if rows:
+                    connection.execute(insert(pipeline_files), rows)
+            stop = select(pipelines.c.stop_requested).where(pipelines.c.id == run.id)
+            return not connection.scalar(stop)
+
+    def finish(self, run: PipelineRun, state: State, error: str | None = None) -> None:
+        """End this attempt, unless it is over already."""
+        self._end(*_mine(run), state=state, error=error)
+
+    def interrupt(self, pipeline_id: str, silent_since: float) -> bool:
+        """Mark it as interrupted unless it gave a sign of life after that time."""
+        silent = pipelines.c.heartbeat <= silent_since
+        mine = (pipelines.c.id == pipeline_id, pipelines.c.state.in_(UNFINISHED), silent)
+        return self._end(*mine, state="interrupted", error=INTERRUPTED)
+
+    def fail(self, pipeline_id: str, error: str) -> None:
+        """End a pipeline that its worker could not end itself."""
+        mine = (pipelines.c.id == pipeline_id, pipelines.c.state.in_(UNFINISHED))
+        self._end(*mine, state="failed", error=error)
+
+    def _end(self, *where: Any, state: State, error: str | None) -> bool:
+        ended = {"state": state, "error": error, "finished": time.time()}
+        with self._store.begin() as connection:
+            return bool(connection.execute(update(pipelines).where(*where).values(ended)).rowcount)
+
+    # readers
+
+    def get(self, pipeline_id: str) -> PipelineRun:
+        """One pipeline. Raises RunError where there is none of that id."""
+        with self._store.begin() as connection:
+            query = select(pipelines).where(pipelines.c.id == pipeline_id)
+            row = connection.execute(query).first()
+        if row is None:
+            raise RunError(f"there is no pipeline {pipeline_id!r}; it may have been deleted")
+        return _pipeline(row)
+
+    def find(self, limit: int = LISTED, state: State | None = None) -> list[PipelineRun]:
+        """All pipelines, or those in a state, newest first; one that this version cannot read is
+        left out.
+        """
+        query = select(pipelines).order_by(pipelines.c.created.desc(), pipelines.c.id).limit(limit)
+        if state is not None:
+            query = query.where(pipelines.c.state == state)
+        with self._store.begin() as connection:
+            return list(_readable(connection.execute(query).all()))
+
+    def done(self, limit: int = LISTED) -> list[tuple[str, PipelineResult]]:
+        """The results of the newest pipelines that are done, each under its name; of one with axes
+        there is a result for each setting, named after it.
+        """
+        found = []
+        for run in self.find(limit, "done"):
+            for setting, member in zip(run.pipeline.settings(), run.members, strict=True):
+                if member.result is not None:
+                    words = ", ".join(f"{field} {value}" for field, value in setting.items())
+                    found.append((f"{run.name}: {words}" if words else run.name, member.result))
+        return found
+
+    def silent(self, since: float) -> list[Silent]:
+        """Unfinished pipelines that gave no sign of life after that time."""
+        columns = (pipelines.c.id, pipelines.c.id, pipelines.c.cluster)
+        unfinished = pipelines.c.state.in_(UNFINISHED)
+        query = select(*columns).where(unfinished, pipelines.c.heartbeat < since)
+        with self._store.begin() as connection:
+            return [Silent(*row) for row in connection.execute(query)]
+
+    def unfinished(self) -> int:
+        """How many are queued or under way."""
+        query = select(func.count()).where(pipelines.c.state.in_(UNFINISHED))
+        with self._store.begin() as connection:
+            return connection.scalar(query) or 0
+
+
+def _files(members: Sequence[Member]) -> set[str]:
+    """Names of all files that came of a pipeline."""
+    files = [row.file for member in members for row in member.rows]
+    return {name for file in files for name in (file.onnx, file.weights, file.packed) if name}
+
+
+def _mine(run: PipelineRun) -> tuple[Any, ...]:
+    return (
+        pipelines.c.id == run.id,
+        pipelines.c.attempt == run.attempt,
+        pipelines.c.state == "running",
+    )
+
+
+@lru_cache(maxsize=1)
+def _members() -> TypeAdapter[tuple[Member, ...]]:
+    return TypeAdapter(tuple[Member, ...])
+
+
+def _readable(rows: Sequence[sa.Row[Any]]) -> Iterator[PipelineRun]:
+    for row in rows:
+        try:
+            yield _pipeline(row)
+        except StoreError as error:
+            log.warning("%s", error)
+
+
+def _pipeline(row: sa.Row[Any]) -> PipelineRun:
+    values = dict(row._mapping)
+    try:
+        pipeline = Pipeline.from_json(values["pipeline"])
+        progress, members = values["progress"], values["members"]
+        values["pipeline"] = pipeline
+        values["progress"] = Progress(**json.loads(progress)) if progress else None
+        values["members"] = (
+            _members().validate_json(members) if members else (Member(),) * len(pipeline)
+        )
+    except (ValueError, TypeError, KeyError, KdError) as error:
+        raise StoreError(
+            f"pipeline {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
+            "update kdcore"
+        ) from error
+    return PipelineRun(**values)
