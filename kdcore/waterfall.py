@@ -146,9 +146,14 @@ def sensitivity_table(result: PipelineResult) -> pd.DataFrame:
 
 def table(result: PipelineResult) -> pd.DataFrame:
     """A row for each model: means over the seeds, and what the first seed's file costs."""
+    return rows_table(result.rows)
+
+
+def rows_table(rows: Sequence[Row]) -> pd.DataFrame:
+    """The same of rows, also of those of a pipeline that is under way."""
     import pandas as pd
 
-    return pd.DataFrame([_cells(row) for row in result.rows])
+    return pd.DataFrame([_cells(row) for row in rows])
 
 
 def _cells(row: Row) -> dict[str, object]:
