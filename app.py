@@ -15,6 +15,7 @@ page = st.navigation(
         st.Page("pages/distill.py", title="Distill", icon=":material/experiment:", default=True),
         st.Page("pages/sweep.py", title="Sweep", icon=":material/grid_on:"),
         st.Page("pages/search.py", title="Search", icon=":material/manage_search:"),
+        st.Page("pages/compress.py", title="Compress", icon=":material/compress:"),
         st.Page("pages/data.py", title="Data", icon=":material/database:"),
         st.Page("pages/teachers.py", title="Teachers", icon=":material/school:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/list_alt:"),

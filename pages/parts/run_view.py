@@ -33,6 +33,7 @@ FURTHER = (
     ("pages/soft_targets.py", "What do these answers teach?", ":material/thermostat:"),
     ("pages/differences.py", "Where do the models differ?", ":material/difference:"),
     ("pages/inside.py", "What is inside the models?", ":material/layers:"),
+    ("pages/compress.py", "Can the student be smaller still?", ":material/compress:"),
 )
 """Pages that look further into a finished run: path, question and icon."""
 

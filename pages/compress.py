@@ -1,0 +1,178 @@
+"""Compress: a finished run's student goes through stages, and each is judged."""
+
+import pandas as pd
+import streamlit as st
+
+from kdcore.errors import KdError, RunError
+from kdcore.pipeline import Pipeline
+from kdcore.pipeline_tables import foreseen_table
+from kdcore.recipe import Recipe
+from kdcore.waterfall import Foreseen
+from pages.parts.bring_into_view import bring_into_view
+from pages.parts.pipeline_form import (
+    RUN,
+    example_picker,
+    fill,
+    given,
+    is_filled,
+    name_for,
+    pipeline_form,
+    source,
+)
+from pages.parts.pipeline_form import prepare as prepare_form
+from pages.parts.pipeline_view import show_list, show_pipeline
+from pages.parts.run_picker import pick_run
+from pages.parts.services import harmless, plainly, runner, store, verbatim
+
+JUST_LAUNCHED = "compress.just_launched"
+"""Session key of the pipeline that this visitor has started and not seen yet."""
+
+FORESEEN = "compress.foreseen"
+"""Session key of the pipeline that was asked about last, and of what shapes tell of it."""
+
+ASK_AGAIN_SECONDS = 1.5
+
+
+def launch(pipeline: Pipeline, origin: str) -> None:
+    """Submit the pipeline, and make it the one this page shows."""
+    submitted = runner().submit_pipeline(pipeline, name_for(pipeline, origin))
+    st.query_params["pipeline"] = submitted.id
+    st.session_state[JUST_LAUNCHED] = submitted.id
+    st.rerun()
+
+
+@st.fragment
+@plainly
+def controls(recipe: Recipe | None, origin: str) -> None:
+    """The stages, their button, and what is known before it is pressed."""
+    place = st.container()  # above the form, so that the first thing to do is in sight
+    pipeline = pipeline_form(recipe)
+    known = None if pipeline is None else foresee(pipeline)
+    ahead = store().waiting()
+    with place:
+        pressed = st.button(
+            f"Compress ({ahead} ahead)" if ahead else "Compress",
+            type="primary",
+            icon=":material/compress:",
+            width="stretch",
+            disabled=pipeline is None or isinstance(known, str),
+            key="compress.start",
+        )
+        if pipeline is not None:
+            st.caption(effort(pipeline))
+            st.fragment(prediction, run_every=ASK_AGAIN_SECONDS if known is None else None)(
+                pipeline
+            )
+        if pressed and pipeline is not None:
+            plainly(launch)(pipeline, origin)
+
+
+def effort(pipeline: Pipeline) -> str:
+    """How many networks are trained, as far as a recipe tells."""
+    recipe, seeds = pipeline.recipe, len(pipeline.recipe.seeds)
+    teachers = 1 if recipe.teachers == "one" else seeds
+    plain = not (recipe.scheme.assistants or recipe.scheme.co_teachers or recipe.scheme.peers)
+    count = f"{teachers + 2 * seeds}" if plain else f"at least {teachers + 2 * seeds}"
+    text = f"Trains {count} networks: the recipe's teacher, unless it is kept, and its students."
+    again = 2 * seeds * sum(len(member.tunes()) for member in pipeline.members())
+    if again:
+        text += f" Then {again} trainings on, half of them of students that are not compressed."
+    return text
+
+
+def foresee(pipeline: Pipeline) -> tuple[Foreseen, ...] | str | None:
+    """What shapes tell, or the sentence that says why it cannot be done; None while nobody has
+    the time to look.
+    """
+    first = pipeline.members()[0]
+    asked = st.session_state.get(FORESEEN)
+    if asked is not None and asked[0] == first.id:
+        return asked[1]
+    try:
+        found: tuple[Foreseen, ...] | str | None = runner().foresee(first)
+    except KdError as error:
+        found = str(error)
+    if found is not None:
+        st.session_state[FORESEEN] = (first.id, found)
+    return found
+
+
+@plainly
+def prediction(pipeline: Pipeline) -> None:
+    """Sizes before anything is trained, or why the pipeline cannot be run."""
+    before = st.session_state.get(FORESEEN, (None,))[0]
+    found = foresee(pipeline)
+    if found is not None and before != st.session_state[FORESEEN][0]:
+        st.rerun()  # the button may have to be disabled, and nobody has to be asked again
+    if isinstance(found, str):
+        st.error(harmless(found), icon=":material/error:")
+    elif found is None:
+        st.caption("Sizes are predicted as soon as the engine has a moment.")
+    elif found:
+        with st.expander("Predicted sizes", icon=":material/straighten:"):
+            table: pd.DataFrame = foreseen_table(found)
+            st.dataframe(table, hide_index=True, alt="Predicted sizes after each stage.")
+            of = "the first setting, " if len(pipeline) > 1 else ""
+            st.caption(
+                f"Of {of}from shapes alone: weights without the rest of their file. A dash stands "
+                "where only training can tell."
+            )
+
+
+def welcome() -> None:
+    """What to do first, and what is already there."""
+    st.subheader("Choose a student, set its stages, and press Compress", anchor=False)
+    st.markdown(
+        "The run's recipe is trained anew with the same seeds, so that the students are the same. "
+        "Its distilled student then goes through the stages, and after each one its test "
+        "accuracy, its file and its latency stand beside those of the teacher, of the student on "
+        "labels alone, and of the student that was **trained on as long and not compressed**."
+    )
+    show_list()
+
+
+@plainly
+def prepare() -> None:
+    """Fill the form of a new visitor: with the pipeline that the address names, or as usual."""
+    pipeline_id = st.query_params.get("pipeline")
+    if not is_filled() and pipeline_id is not None:
+        try:
+            run = runner().pipelines.get(pipeline_id)
+            fill(run.pipeline, "The pipeline shown here")
+        except RunError:
+            pass  # said where the pipeline would be shown
+    prepare_form()
+
+
+def base() -> tuple[Recipe | None, str]:
+    """Whose student is compressed, and what to call it."""
+    if source() == RUN:
+        run = pick_run()
+        return (None, "") if run is None else (run.recipe, run.name)
+    recipe, title = given()
+    st.caption(verbatim(recipe.summary))
+    return recipe, title
+
+
+@plainly
+def outcome() -> None:
+    """The pipeline in the address, or a welcome."""
+    pipeline_id = st.query_params.get("pipeline")
+    if pipeline_id is None:
+        welcome()
+        return
+    if st.session_state.pop(JUST_LAUNCHED, None) == pipeline_id:
+        bring_into_view(key=f"view.{pipeline_id}")
+    show_pipeline(pipeline_id)
+    show_list()
+
+
+prepare()
+st.title("How small can it get?", anchor=False)
+example_picker()
+recipe, origin = base()
+left, right = st.columns([3, 9], gap="large")
+with left:
+    controls(recipe, origin)
+with right:
+    outcome()

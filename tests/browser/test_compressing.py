@@ -1,0 +1,66 @@
+"""Compressing as a visitor does it: set the stages, watch, take the models away."""
+
+import json
+
+import pytest
+
+from kdcore.pipeline import Pipeline
+from kdcore.recipe import Recipe
+from kdcore.runs.pipelines import Pipelines
+from kdcore.runs.worker import execute
+from kdcore.settings import Settings
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def run(app, store):
+    """A finished run under the app's home, of tiny networks."""
+    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
+    tiny = Recipe(
+        teacher={"options": {"widths": [16]}},
+        student={"options": {"widths": [8]}},
+        teacher_training={"steps": 20},
+        training={"steps": 20},
+        seeds=(0, 1, 2),
+    )
+    submitted = store.submit(tiny, "to compress")
+    execute(submitted.id, settings)
+    return store.get(submitted.id)
+
+
+def charts(tab, count):
+    tab.wait_for_function(f"document.querySelectorAll('.js-plotly-plot').length == {count}")
+
+
+def test_stages_are_set_run_and_read_and_every_model_is_handed_out(visit, run, store):
+    tab = visit(f"/compress?run={run.id}")
+    tab.locator(".st-key-compress-remove-2 button").click()
+    tab.get_by_text("3. Fewer bits").wait_for(state="detached")
+    tab.get_by_text("Predicted sizes").click()
+    tab.get_by_text("from shapes alone").wait_for()
+    tab.get_by_role("button", name="Compress").click()
+    tab.get_by_text("Does it get faster?").wait_for()
+    charts(tab, 3)
+    (kept,) = Pipelines(store).find()
+    assert f"pipeline={kept.id}" in tab.url
+    assert [stage.kind for stage in kept.pipeline.stages] == ["prune", "quantize"]
+    assert kept.pipeline.recipe == run.recipe
+
+    with tab.expect_download() as taken:
+        tab.get_by_role("button", name="Pipeline", exact=True).click()
+    with open(taken.value.path(), encoding="utf-8") as file:
+        assert Pipeline(**json.load(file)) == kept.pipeline
+    tab.get_by_text("Every stage's model").click()
+    with tab.expect_download() as taken:
+        tab.get_by_role("button", name="ONNX").last.click()
+    with open(taken.value.path(), "rb") as file:
+        assert len(file.read()) == kept.members[0].rows[-1].bytes
+
+    other = visit(f"/compress?pipeline={kept.id}")
+    other.set_viewport_size({"width": 390, "height": 844})
+    charts(other, 3)
+    other.get_by_text("2. Fewer bits").wait_for()
+    assert other.get_by_text("3. Fewer bits").count() == 0
+    widest = other.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert widest <= 390

@@ -1,0 +1,228 @@
+"""The page Compress."""
+
+from dataclasses import replace
+
+import pytest
+
+from kdcore.errors import RecipeError
+from kdcore.pipeline import Pipeline
+from kdcore.runs.pipelines import Member, Pipelines
+from kdcore.runs.runner import Runner
+from kdcore.shelf import Shelf
+from kdcore.waterfall import Foreseen
+from tests import piped
+from tests.piped import PIPELINE
+
+PAGE = "pages/compress.py"
+
+
+@pytest.fixture
+def pipelines(store) -> Pipelines:
+    return Pipelines(store)
+
+
+@pytest.fixture
+def result(settings):
+    return piped.finished(Shelf(settings.ready_home() / "artifacts"))
+
+
+@pytest.fixture
+def open_page(open_app, monkeypatch):
+    """Open the page, against a cluster that takes pipelines and does nothing."""
+    monkeypatch.setattr(Runner, "_hand_over_pipeline", lambda self, client, run: run)
+    return lambda **query: open_app(PAGE, **query)
+
+
+@pytest.fixture
+def kept(pipelines, result):
+    """A pipeline in the store, with what it told and how it ended."""
+
+    def keep(state="done", members=None, error=None, pipeline=PIPELINE):
+        run = pipelines.claim(pipelines.submit(pipeline, "half of it").id)
+        pipelines.record(run, members=members or [Member(result.rows, result)])
+        if state != "running":
+            pipelines.finish(run, state, error)
+        return pipelines.get(run.id)
+
+    return keep
+
+
+def button(app, label):
+    return next(each for each in app.button if each.label == label)
+
+
+def labels(app) -> list[str]:
+    return [each.label for each in app.button]
+
+
+def text(app) -> str:
+    kinds = (app.markdown, app.caption, app.info, app.error, app.warning, app.success)
+    return "\n".join(str(each.value) for kind in kinds for each in kind)
+
+
+def charts(app) -> list[str]:
+    return [each.proto.spec for each in app.get("plotly_chart")]
+
+
+def test_without_a_finished_run_a_visitor_is_told_what_to_do(open_page):
+    app = open_page()
+    assert "There is no finished run yet" in text(app)
+    assert "Press Distill" in text(app)
+    assert button(app, "Compress").disabled
+
+
+def test_one_click_queues_the_usual_stages_on_the_newest_run(open_page, finished, pipelines):
+    run = finished("mine")
+    app = open_page()
+    assert "Trains 7 networks" in text(app)
+    assert "Then 6 trainings on" in text(app)
+    button(app, "Compress").click().run()
+    (submitted,) = pipelines.find()
+    assert app.query_params["pipeline"] == submitted.id
+    assert submitted.pipeline.recipe == run.recipe
+    assert [stage.kind for stage in submitted.pipeline.stages] == ["prune", "fine-tune", "quantize"]
+    assert submitted.name.endswith("static int8: mine")
+    assert "Stop" in labels(app)
+    button(app, "Stop").click().run()
+    assert pipelines.get(submitted.id).state == "cancelled"
+    assert "You stopped this pipeline before it began" in text(app)
+
+
+def test_stages_are_moved_left_out_added_and_set(open_page, finished, pipelines):
+    finished()
+    app = open_page()
+    app.button(key="compress.down.1").click().run()
+    app.button(key="compress.remove.3").click().run()
+    app.button(key="compress.add.share").click().run()
+    app.button(key="compress.add.prune").click().run()  # before what has to be last
+    app.button_group(key="compress.5.what").set_value("weights").run()
+    app.number_input(key="compress.5.rounds").set_value(2).run()
+    app.slider(key="compress.5.share").set_value(0.9)
+    app.checkbox(key="compress.5.rewind").check()
+    app.number_input(key="compress.5.between.steps").set_value(30)
+    app.number_input(key="compress.4.bits").set_value(3).run()
+    button(app, "Compress").click().run()
+    tune, channels, weights, share = pipelines.find()[0].pipeline.stages
+    assert (tune.kind, tune.steps, channels.what) == ("fine-tune", 200, "channels")
+    assert (weights.what, weights.share, weights.rounds) == ("weights", 0.9, 2)
+    assert (weights.rewind, weights.between.steps, share.bits) == (True, 30, 3)
+
+
+def test_stages_that_cannot_follow_each_other_are_refused_in_a_sentence(open_page, finished):
+    finished()
+    app = open_page()
+    app.button(key="compress.up.3").click().run()
+    assert "makes a file that no stage can change any more" in app.error[0].value
+    assert button(app, "Compress").disabled
+
+
+def test_what_the_engine_refuses_is_said_before_the_start(open_page, finished, monkeypatch):
+    def refuse(self, pipeline):
+        raise RecipeError("no channels can be taken out of this network")
+
+    monkeypatch.setattr(Runner, "foresee", refuse)
+    finished()
+    app = open_page()
+    assert "no channels can be taken out" in app.error[0].value
+    assert button(app, "Compress").disabled
+
+
+def test_sizes_are_predicted_and_a_dash_stands_where_they_cannot_be(
+    open_page, finished, monkeypatch
+):
+    told = (Foreseen("distilled student", 1482, 1440, 0, 5928), Foreseen("x", 9, 8, None, None))
+    monkeypatch.setattr(Runner, "foresee", lambda self, pipeline: told)
+    finished()
+    app = open_page()
+    assert next(each.label for each in app.expander) == "Predicted sizes"
+    table = app.dataframe[0].value
+    assert list(table["Weights, kB"]) == ["5.93", "–"]
+    assert list(table["of them zero"]) == ["0", "–"]
+
+
+def test_a_finished_pipeline_shows_its_charts_table_and_files(open_page, kept):
+    app = open_page(pipeline=kept().id)
+    titles = ("How small does it get?", "What does it cost in accuracy?", "Does it get faster?")
+    drawn = charts(app)
+    assert len(drawn) == 4
+    for title, spec in zip((*titles, "Which layer bears int8 worst?"), drawn, strict=True):
+        assert title in spec
+    assert "from 5.00 to 1.00 kB on disk: 5.0 times smaller" in text(app)
+    assert "It is worse by 3.0 points than the student that was trained on as long" in text(app)
+    table = app.dataframe[0].value
+    assert list(table["Verdict"])[:4] == ["–"] * 4
+    assert list(table["Verdict"])[4:] == ["worse", "no clear difference", "worse"]
+    files = [each.proto.label for each in app.get("download_button")]
+    assert (files.count("ONNX"), files.count("Weights")) == (7, 6)
+    assert "one thread, 10 calls to warm up, the models in turns, median of 60" in text(app)
+
+
+def test_its_stages_fill_the_form_of_a_new_visitor(open_page, kept):
+    app = open_page(pipeline=kept().id)
+    assert app.button_group(key="compress.from").value == "opened"
+    assert app.selectbox(key="compress.3.keep").value == "sensitive"
+    assert not button(app, "Compress").disabled
+
+
+def test_rows_are_shown_before_latency_is_measured(open_page, kept, result):
+    rows = tuple(replace(row, latency=()) for row in result.rows[:5])
+    app = open_page(pipeline=kept("running", [Member(rows)]).id)
+    assert len(charts(app)) == 2
+    assert "Latency is measured at the end" in text(app)
+    assert len(app.dataframe[0].value) == 5
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "said"),
+    [
+        ("failed", "a student diverged", "The pipeline failed: a student diverged"),
+        ("interrupted", "the engine stopped", "Interrupted: the engine stopped. Press Start again"),
+        ("cancelled", None, "You stopped this pipeline; what it had judged is kept"),
+    ],
+)
+def test_a_pipeline_that_did_not_end_well_says_why_and_starts_again(
+    open_page, kept, pipelines, state, error, said
+):
+    run = kept(state, [Member()], error)
+    app = open_page(pipeline=run.id)
+    assert said in text(app)
+    button(app, "Start again").click().run()
+    assert pipelines.get(run.id).state == "queued"
+
+
+def test_of_several_settings_one_is_looked_at_at_a_time(open_page, kept, result):
+    axes = [{"field": "stages.0.share", "values": [0.5, 0.9]}]
+    several = Pipeline(**PIPELINE.model_dump(exclude={"axes"}), axes=axes)
+    members = [Member(result.rows, result), Member(error="less than one channel")]
+    app = open_page(pipeline=kept(members=members, pipeline=several).id)
+    choice = next(each for each in app.selectbox if each.label == "Setting")
+    assert choice.options == ["share of stage 1: 0.5", "share of stage 1: 0.9"]
+    assert "Tries 2 settings of the share of stage 1: 0.5, 0.9" in text(app)
+    choice.select_index(1).run()
+    assert "less than one channel" in app.error[0].value
+    assert charts(app) == []
+
+
+def test_an_example_fills_the_form_and_is_started_under_its_name(open_page, pipelines):
+    app = open_page()
+    app.button(key="example.digits-lottery-ticket").click().run()
+    button(app, "Compress").click().run()
+    (submitted,) = pipelines.find()
+    assert submitted.name == "A lottery ticket: few weights, from where they began"
+    assert submitted.pipeline.stages[0].rewind
+
+
+def test_a_link_to_a_pipeline_that_is_gone_says_so(open_page):
+    app = open_page(pipeline="0123456789")
+    assert "there is no pipeline" in app.error[0].value
+
+
+def test_a_pipeline_is_deleted_with_the_files_that_only_it_needs(
+    open_page, kept, pipelines, result, settings
+):
+    run = kept()
+    app = open_page(pipeline=run.id)
+    button(app, "Delete for good").click().run()
+    assert pipelines.find() == []
+    assert not (settings.home / "artifacts" / result.rows[0].file.onnx).exists()
+    assert "pipeline" not in app.query_params
