@@ -35,7 +35,7 @@ def charts(tab, count):
 
 def test_stages_are_set_run_and_read_and_every_model_is_handed_out(visit, run, store):
     tab = visit(f"/compress?run={run.id}")
-    tab.locator(".st-key-compress-remove-2 button").click()
+    tab.locator(".st-key-compress-remove-2 button").first.click()
     tab.get_by_text("3. Fewer bits").wait_for(state="detached")
     tab.get_by_text("Predicted sizes").click()
     tab.get_by_text("from shapes alone").wait_for()
