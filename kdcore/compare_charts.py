@@ -212,7 +212,7 @@ def trade_off(rows: pd.DataFrame, cost: str) -> go.Figure:
 
 def _add_student(figure: go.Figure, row: Any, unbeaten: bool, cost: str) -> None:
     colour, _, symbol = RUN_LOOKS[row.run]
-    fate = "no other here is better in both" if unbeaten else "another here is better in both"
+    fate = "no other here does better for as little" if unbeaten else "another does better for less"
     around = "" if pd.isna(row.sd) else f" ± {row.sd:.1f}"
     figure.add_scatter(
         x=[row.cost],

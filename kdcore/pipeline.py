@@ -167,6 +167,12 @@ class Pipeline(BaseModel):
                     f"more, but stage {number + 1}, {after.kind}, comes after it; put "
                     f"{stage.kind} last, or leave one of them out"
                 )
+            if _zeroes(stage) and any(map(_narrows, self.stages[number:])):
+                raise ValueError(
+                    f"stage {number} sets single weights to zero, and a later one takes channels "
+                    "out, after which nobody knows where those weights are; prune the channels "
+                    "first, or leave one of them out"
+                )
         fields = [axis.field for axis in self.axes]
         twice = next((field for field in fields if fields.count(field) > 1), None)
         if twice is not None:
@@ -232,6 +238,16 @@ class Pipeline(BaseModel):
     def load(cls, path: str | Path) -> Pipeline:
         """Read a pipeline's file. Raises RecipeError where it is missing, unreadable or wrong."""
         return cls.from_json(file_content(path, "pipeline"))
+
+
+def _zeroes(stage: FineTune | Prune | Quantize | Share) -> bool:
+    """Whether it sets single weights to zero, to be kept so."""
+    return isinstance(stage, Prune) and stage.what == "weights"
+
+
+def _narrows(stage: FineTune | Prune | Quantize | Share) -> bool:
+    """Whether it takes channels out."""
+    return isinstance(stage, Prune) and stage.what == "channels"
 
 
 def told(stage: FineTune | Prune | Quantize | Share) -> str:

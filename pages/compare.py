@@ -30,7 +30,7 @@ from kdcore.spoken import settings
 from pages.parts.cards import MARKERS
 from pages.parts.look import figure, picture_format, table_download
 from pages.parts.runs_picker import link, pick_runs
-from pages.parts.services import catalogue, plainly, run_label, store
+from pages.parts.services import catalogue, harmless, plainly, run_label, store
 
 GLYPHS = MARKERS | {"triangle-up": "▲", "cross": "✚", "x": "✖"}
 VIEWS = ("Accuracy and cost", "All measures")
@@ -97,9 +97,9 @@ def say_what_keeps_apart(
     hard = [sentence for letter, sentence in said.items() if sentence and found[letter].obstacle]
     soft = [sentence for sentence in said.values() if sentence and sentence not in hard]
     if hard:
-        st.warning("\n\n".join(hard), icon=":material/link_off:")
+        st.warning(harmless("\n\n".join(hard)), icon=":material/link_off:")
     if soft:
-        st.info("\n\n".join(soft), icon=":material/info:")
+        st.info(harmless("\n\n".join(soft)), icon=":material/info:")
 
 
 def tables(runs: list[Lettered], reference: Lettered, found: dict[str, Against]) -> None:
@@ -111,11 +111,13 @@ def tables(runs: list[Lettered], reference: Lettered, found: dict[str, Against])
     if changes.empty:
         st.caption("Nothing: these runs have the same recipe, and so the same numbers.")
     elif every:
-        st.table(changes.T, alt="Every setting of each run.")
+        st.table(changes.T.map(_plain), alt="Every setting of each run.")
     else:
-        st.table(changes, alt="The settings that differ, a row a run.")
+        st.table(changes.map(_plain), alt="The settings that differ, a row a run.")
     st.subheader("What came of it?", anchor=False)
-    st.table(outcome_table(runs, reference, found), alt="Accuracies, differences and costs.")
+    st.table(
+        outcome_table(runs, reference, found).map(_plain), alt="Accuracies, differences and costs."
+    )
     st.caption(_how_to_read(reference, lucky(found)))
     with st.container(horizontal=True, vertical_alignment="center"):
         rows = partial(exported, runs, reference, found)
@@ -123,6 +125,11 @@ def tables(runs: list[Lettered], reference: Lettered, found: dict[str, Against])
         with st.popover("Copy link", icon=":material/link:", type="tertiary"):
             st.markdown("Opens these runs as they stand here, in this app.")
             st.code(link(), language=None, wrap_lines=True)
+
+
+def _plain(cell: object) -> object:
+    """What a stranger may have named, safe in a cell that is read as Markdown."""
+    return harmless(cell) if isinstance(cell, str) else cell
 
 
 def _how_to_read(reference: Lettered, compared: int) -> str:
@@ -254,7 +261,7 @@ def views(ended: list[Run], place: int) -> None:
     if len(same) < FEWEST:
         st.info(
             f"Curves and costs are drawn of runs on the same data; no other run here was tested on "
-            f"{reference.settings['Data']}."
+            f"{harmless(reference.settings['Data'])}."
         )
     else:
         if len(same) < len(runs):

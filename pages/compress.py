@@ -8,7 +8,10 @@ from kdcore.pipeline import Pipeline
 from kdcore.pipeline_tables import foreseen_table
 from kdcore.recipe import Recipe
 from kdcore.waterfall import Foreseen
+from pages.parts.all_models import all_models
 from pages.parts.bring_into_view import bring_into_view
+from pages.parts.look import picture_format
+from pages.parts.models_picker import finished_models, pick_task, pick_timing
 from pages.parts.pipeline_form import (
     RUN,
     example_picker,
@@ -167,6 +170,23 @@ def outcome() -> None:
     show_list()
 
 
+@plainly
+def every_model() -> None:
+    """All models of all runs and pipelines against what they cost."""
+    known = finished_models()
+    if not known:
+        return
+    st.subheader("Which of all models?", anchor=False)
+    left, right = st.columns(2)
+    with left:
+        task = pick_task(known)
+    models = [each for each in known if each.task == task]
+    with right:
+        by = pick_timing(models)
+    all_models(models, by)
+    picture_format()
+
+
 prepare()
 st.title("How small can it get?", anchor=False)
 example_picker()
@@ -176,3 +196,5 @@ with left:
     controls(recipe, origin)
 with right:
     outcome()
+    if "pipeline" not in st.query_params:
+        every_model()

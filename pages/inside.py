@@ -166,10 +166,12 @@ def first_figures(file: str) -> dict[str, go.Figure]:
 
 def layers(run: Run, files: Files, found: Insides) -> None:
     """How alike the layers of the models are."""
+    if not found.alike:
+        st.info("There are too few test samples, or too few layers, to tell how alike layers are.")
+        return
     _side_by_side(layer_figures(_file(run)), "layers", "How alike the layers are, by CKA.")
     _say_no_teacher(found)
-    if found.alike:
-        table_download(lambda: layer_charts.layer_map_rows(found), "layers", "All pairs as CSV")
+    table_download(lambda: layer_charts.layer_map_rows(found), "layers", "All pairs as CSV")
     st.caption(
         f"Linear CKA (Kornblith et al., 2019) over {found.probe:,} test samples, as many of each "
         "class; 1: the same but for turning, mirroring and scaling, 0: unrelated. Estimated "

@@ -12,7 +12,7 @@ from kdcore.drawn import Layout
 from kdcore.errors import HomeError
 from kdcore.panel import Replies
 from kdcore.runs.store import Run
-from pages.parts.asked_models import models
+from pages.parts.asked_models import models, why_no_teacher
 from pages.parts.look import answers_of
 from pages.parts.picture_grid import source
 from pages.parts.run_picker import pick_run
@@ -140,10 +140,7 @@ def _small_print(run: Run, replies: Replies) -> None:
         f"models are those of seed {run.recipe.seeds[0]}, after the last step."
     )
     if "teacher" not in replies:
-        st.caption(
-            "The teacher was brought along as an ONNX file. Such a file is run in a process of its "
-            "own during training, never here: the two students answer."
-        )
+        st.caption(f"{why_no_teacher(run)}: the two students answer.")
 
 
 def _say_what_to_do() -> None:

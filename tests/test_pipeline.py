@@ -7,6 +7,7 @@ import pytest
 
 from kdcore.errors import RecipeError
 from kdcore.pipeline import FineTune, Pipeline, Prune, Quantize, Share, told
+from kdcore.recipe import Recipe
 from kdcore.statistics import Difference
 from kdcore.waterfall import ModelFile, PipelineResult, Row, Sensitivity, table
 
@@ -179,3 +180,10 @@ def test_the_table_has_means_over_the_seeds_and_the_verdict(result):
     assert row["sd"] == pytest.approx(0.1)
     assert row["like_teacher"] == pytest.approx(0.9)
     assert (row["verdict"], row["bytes"], row["nonzeros"]) == ("worse", 100, 40)
+
+
+def test_channels_are_not_taken_out_after_single_weights_were_set_to_zero():
+    stages = [{"kind": "prune", "what": "weights"}, {"kind": "prune", "what": "channels"}]
+    with pytest.raises(RecipeError, match="prune the channels first"):
+        Pipeline(recipe=Recipe(), stages=stages)
+    assert len(Pipeline(recipe=Recipe(), stages=stages[::-1]).stages) == 2

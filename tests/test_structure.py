@@ -75,3 +75,8 @@ def test_the_first_weights_are_those_of_the_first_layer_that_mixes_its_inputs():
     network = nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 2), nn.Linear(2, 1))
     assert first_weights(network) is network[1].weight
     assert first_weights(nn.ReLU()) is None
+
+
+def test_the_first_weights_are_a_layers_and_not_the_positions_beside_it():
+    network = models.get("vit").build((1, 8, 8), 10, {}, 0)
+    assert torch.equal(first_weights(network), network.get_submodule("patches").weight)

@@ -32,7 +32,7 @@ class Device:
 
 @dataclass(frozen=True)
 class Bound:
-    """What no call can be faster than, in milliseconds.
+    """What no plain float arithmetic can be faster than, in milliseconds.
 
     arithmetic_ms: of every call; cold_ms: of one that reads all weights from memory, as the first
     does, and each one of a model too large for the caches; None where it is not known.

@@ -128,11 +128,14 @@ def _macro(table: Counts) -> tuple[Interval, Interval, Interval]:
     drawn = np.random.default_rng(0).multinomial(total, counts / total, RESAMPLES)
     by_true, by_answer = np.eye(width)[true], np.eye(width)[answer]  # (cells, K)
     hits = drawn @ (by_true * (true == answer)[:, None])
-    resampled = _rates(hits, drawn @ by_true, drawn @ by_answer)
+    there = drawn @ by_true
+    resampled = _rates(hits, there, drawn @ by_answer)
     exact = _rates(np.diagonal(table), table.sum(1), table.sum(0))
     seen = table.sum(1) > 0
+    # of a class that was not drawn nothing is known: it is left out, as one without samples is
+    weights = (there > 0)[:, seen]
     precision, recall, f1 = (
-        bootstrap(float(one[seen].mean()), many[:, seen].mean(1))
+        bootstrap(float(one[seen].mean()), np.average(many[:, seen], axis=1, weights=weights))
         for one, many in zip(exact, resampled, strict=True)
     )
     return precision, recall, f1

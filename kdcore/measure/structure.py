@@ -72,7 +72,8 @@ def grams(
 
 def first_weights(network: nn.Module) -> Tensor | None:
     """Weights of the first layer that mixes its inputs, (units, ...); None without any."""
-    return next((w for module in network.modules() for w in _mixing(module)), None)
+    layers = (module for module in network.modules() if not any(module.children()))
+    return next((weights for layer in layers for weights in _mixing(layer)), None)
 
 
 def _traced(network: nn.Module, input_shape: tuple[int, ...]) -> list[Step]:

@@ -246,16 +246,17 @@ class Pipelines:
         with self._store.begin() as connection:
             return list(_readable(connection.execute(query).all()))
 
-    def done(self, limit: int = LISTED) -> list[tuple[str, PipelineResult]]:
-        """The results of the newest pipelines that are done, each under its name; of one with axes
-        there is a result for each setting, named after it.
+    def done(self, limit: int = LISTED) -> list[tuple[str, str, PipelineResult]]:
+        """The results of the newest pipelines that are done, each under its id and name; of one
+        with axes there is a result for each setting, named after it.
         """
         found = []
         for run in self.find(limit, "done"):
             for setting, member in zip(run.pipeline.settings(), run.members, strict=True):
                 if member.result is not None:
                     words = ", ".join(f"{field} {value}" for field, value in setting.items())
-                    found.append((f"{run.name}: {words}" if words else run.name, member.result))
+                    name = f"{run.name}: {words}" if words else run.name
+                    found.append((run.id, name, member.result))
         return found
 
     def silent(self, since: float) -> list[Silent]:

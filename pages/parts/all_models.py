@@ -143,13 +143,12 @@ def opened(models: list[Model], place: str) -> None:
 
 
 def to_run(model: Model) -> None:
-    """A link to the newest run that has a model."""
-    if not model.pipeline:
-        label = f"Open the run {verbatim(model.run)}"
-        query = {"run": model.run_id}
-        st.page_link(
-            "pages/distill.py", label=label, icon=":material/open_in_new:", query_params=query
-        )
+    """A link to the newest run or pipeline that has a model."""
+    page, what, query = "pages/distill.py", "run", {"run": model.run_id}
+    if model.pipeline:
+        page, what, query = "pages/compress.py", "pipeline", {"pipeline": model.run_id}
+    label = f"Open the {what} {verbatim(model.run)}"
+    st.page_link(page, label=label, icon=":material/open_in_new:", query_params=query)
 
 
 def _size(model: Model) -> str:

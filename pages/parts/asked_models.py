@@ -7,10 +7,26 @@ import streamlit as st
 from kdcore import panel
 from kdcore.panel import Panel, Scale
 from kdcore.result import ARMS
+from kdcore.runs.store import Run
 from pages.parts.services import runner
 
 Names = tuple[tuple[str, str], ...]
 """A run's files to ask its models from: role and name, as `panel.names` gives them."""
+
+
+def why_no_teacher(run: Run) -> str:
+    """Why a run's teacher does not answer, where its file is not among the run's."""
+    if run.recipe.teacher.weights:
+        return (
+            "The teacher was brought along as an ONNX file, which is run in a process of its own "
+            "during training and never beside the page"
+        )
+    if run.shown:
+        return (
+            "The teacher's file is too large for the gallery; press Distill to run the same here, "
+            "and it answers too"
+        )
+    return "The teacher is no single file"
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

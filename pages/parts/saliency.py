@@ -18,7 +18,7 @@ from kdcore.answers import Answers
 from kdcore.charts import LOOKS
 from kdcore.result import ARMS, ArmName
 from kdcore.runs.store import Run
-from pages.parts.asked_models import Names, models
+from pages.parts.asked_models import Names, models, why_no_teacher
 from pages.parts.look import (
     Files,
     answers_of,
@@ -69,10 +69,7 @@ def saliency(run: Run, files: Files) -> None:
         "model has a scale of its own."
     )
     if "teacher" not in drawn:
-        st.caption(
-            "The teacher was brought along as an ONNX file, which is never run beside the page: "
-            "the two students are shown."
-        )
+        st.caption(f"{why_no_teacher(run)}: the two students are shown.")
     picture_format()
 
 

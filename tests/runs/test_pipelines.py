@@ -67,7 +67,7 @@ def test_what_came_of_a_pipeline_is_read_as_it_was_told(pipelines, settings, res
     assert (found.state, found.error, found.progress) == ("done", None, PROGRESS)
     assert found.pipeline == PIPELINE
     assert found.members == (Member(result.rows, result),)
-    assert pipelines.done() == [("mine", result)]
+    assert [each[1:] for each in pipelines.done()] == [("mine", result)]
 
 
 def test_rows_are_told_of_before_the_end(pipelines, settings, result, monkeypatch):
@@ -79,7 +79,7 @@ def test_rows_are_told_of_before_the_end(pipelines, settings, result, monkeypatc
     worker.execute_pipeline(pipelines.find()[0].id, settings)
     assert seen[0].state == "running"
     assert seen[0].members[0].rows == result.rows[:2]
-    assert pipelines.done()[0][1] == result
+    assert pipelines.done()[0][2] == result
 
 
 def test_a_pipeline_that_is_stopped_keeps_the_rows_it_had_and_starts_again_from_nothing(
@@ -142,7 +142,7 @@ def test_of_several_settings_one_that_fails_leaves_the_others(
     found = pipelines.get(submitted.id)
     assert found.state == "done"
     assert [member.error for member in found.members] == [None, "less than one channel"]
-    assert pipelines.done() == [("mine: stages.0.share 0.5", result)]
+    assert [each[1:] for each in pipelines.done()] == [("mine: stages.0.share 0.5", result)]
 
 
 # files
