@@ -144,7 +144,7 @@ def test_the_front_leads_through_the_students_that_none_beats(runs):
     front, *marks = figure.data
     assert list(front.x) == [10, 20]  # A is smaller, B more accurate; C is neither
     assert list(front.y) == pytest.approx([91, 94])
-    fates = ["no other here is better" in mark.hovertemplate for mark in marks]
+    fates = ["no other here does better for as little" in mark.hovertemplate for mark in marks]
     assert fates == [True, True, False]
     assert figure.layout.xaxis.type == "log"
 

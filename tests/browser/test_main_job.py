@@ -153,6 +153,7 @@ def test_a_killed_clusters_run_is_interrupted_and_starts_again_by_one_click(visi
 
 def tick(tab, table, row: int) -> None:
     """Tick a row of a table that is drawn on a canvas: its box is in the first column."""
+    table.evaluate("found => found.scrollIntoView({ block: 'center' })")
     box = table.bounding_box()
     tab.mouse.click(box["x"] + 20, box["y"] + 35 * row + 18)
     tab.get_by_role("button", name="Delete").wait_for()

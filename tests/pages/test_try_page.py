@@ -111,7 +111,7 @@ def test_a_teacher_that_never_runs_here_is_said_and_the_students_answer(look, fi
     app = way(look(run=own.id), "Test sample")
     assert not shares(app, "teacher")
     assert shares(app, "control")
-    assert any("brought along as an ONNX file" in each.value for each in app.caption)
+    assert any("The teacher is no single file: the two" in each.value for each in app.caption)
 
 
 # what is shown, and what they answer
