@@ -44,7 +44,8 @@ def prepare(samples: Any, told: dict[str, Any]) -> Any:
     shape, values = tuple(told["shape"]), np.asarray(samples)
     if values.shape == shape:
         values = values[None]
-    if len(shape) == 3 and shape[0] == 1 and values.shape[-2:] == shape[1:]:
+    grey = len(shape) == 3 and shape[0] == 1 and values.ndim <= 3
+    if grey and values.shape[-2:] == shape[1:]:
         values = values.reshape(-1, *shape)  # grey pictures without a dimension for the colour
     if values.shape[1:] != shape:
         raise CannotPredictError(

@@ -16,7 +16,9 @@ def percent(found: Interval | None) -> str:
         return MISSING
     if found.low is None or found.high is None:
         return f"{100 * found.value:.1f}{GAP}%"
-    bounds = f"({100 * found.low:.1f}{GAP}to{GAP}{100 * found.high:.1f})"
+    # Student's interval does not know that a share ends at 0 and at 1
+    low, high = 100 * max(found.low, 0.0), 100 * min(found.high, 1.0)
+    bounds = f"({low:.1f}{GAP}to{GAP}{high:.1f})"
     return f"{100 * found.value:.1f}{GAP}% {bounds}"
 
 

@@ -70,15 +70,16 @@ function drawGround(panel, data, at) {
   const [, side] = panel.chosen.shape;
   const start = at * side * side;
   const context = panel.canvas.getContext("2d");
-  const edge = (i) => Math.round(i / side * SIDE);
+  // the outermost points were asked on the very rim: of their squares half lies outside
+  const edge = (i) => Math.round((i - 0.5) / (side - 1) * SIDE);
   const guess = 255 / data.classes.length;
   for (let row = 0; row < side; row++) {
     for (let column = 0; column < side; column++) {
       const i = start + row * side + column;
       context.fillStyle = data.colours[panel.chosen.values[i]];
       context.globalAlpha = 0.12 + 0.5 * Math.max(0, (panel.sure[i] - guess) / (255 - guess));
-      const [left, top] = [edge(column), edge(side - 1 - row)];
-      context.fillRect(left, top, edge(column + 1) - left, edge(side - row) - top);
+      const [left, top] = [edge(column), SIDE - edge(row + 1)];
+      context.fillRect(left, top, edge(column + 1) - left, SIDE - edge(row) - top);
     }
   }
   context.globalAlpha = 1;
