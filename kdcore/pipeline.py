@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 from math import prod
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
-from kdcore.errors import RecipeError
 from kdcore.knobs import Range
 from kdcore.recipe import Number, Recipe, Whole, content_hash
 from kdcore.sweep import Axis, put_at
-from kdcore.validation import file_content, json_object, sentence
+from kdcore.validation import Written
 
 MOST_MEMBERS = 1_000
 
@@ -137,7 +135,7 @@ LAST = ("quantize", "share")
 """What makes a file of which no network can be trained any more."""
 
 
-class Pipeline(BaseModel):
+class Pipeline(Written):
     """A recipe, and the stages that its distilled student goes through, in order.
 
     axes: what varies over it, by dotted path, such as "stages.0.share" or "recipe.temperature";
@@ -146,17 +144,12 @@ class Pipeline(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    example: ClassVar[str] = '{"stages": [{"kind": "prune"}]}'
 
     title: Annotated[str, Field(max_length=120)] = ""
     recipe: Recipe = Recipe()
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=12)]
     axes: Annotated[tuple[Axis, ...], Field(max_length=3)] = ()
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise RecipeError(sentence(error, type(self))) from None
 
     @model_validator(mode="after")
     def _order(self) -> Pipeline:
@@ -224,20 +217,6 @@ class Pipeline(BaseModel):
         """Content hash: pipelines of one id give the same numbers."""
         told = self.model_dump(mode="json", exclude={"title"})
         return content_hash({**told, "recipe": self.recipe.id})
-
-    def to_json(self) -> str:
-        """Indented JSON that `from_json` reads back to an equal pipeline."""
-        return self.model_dump_json(indent=2)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Pipeline:
-        """Read a pipeline. Raises RecipeError where the text is no JSON or no pipeline."""
-        return cls(**json_object(text, "pipeline", '{"stages": [{"kind": "prune"}]}'))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Pipeline:
-        """Read a pipeline's file. Raises RecipeError where it is missing, unreadable or wrong."""
-        return cls.from_json(file_content(path, "pipeline"))
 
 
 def _zeroes(stage: FineTune | Prune | Quantize | Share) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -13,13 +12,11 @@ from pydantic import (
     Field,
     JsonValue,
     Strict,
-    ValidationError,
     model_validator,
 )
 
-from kdcore.errors import RecipeError
 from kdcore.knobs import Range
-from kdcore.validation import file_content, json_object, sentence
+from kdcore.validation import Written
 
 PROTOCOL = 1
 """Part of every content hash; raised when a recipe would give numbers that differ by more than
@@ -204,13 +201,16 @@ class Training(_Part):
     augmentation: Augmentation = Augmentation()
 
 
-class Recipe(_Part):
+class Recipe(Written):
     """Task, models, method, weights and seeds of one experiment.
 
     `title` and `about` are for people and no part of the identity. soft_weight, hard_weight: None
     for what the method's paper uses. Frozen, validated, JSON both ways. Raises RecipeError, one
     sentence, on any value that cannot be meant.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    example: ClassVar[str] = '{"task": "digits"}'
 
     title: Annotated[str, Field(max_length=120)] = ""
     about: Annotated[str, Field(max_length=2000)] = ""
@@ -248,12 +248,6 @@ class Recipe(_Part):
         Field(min_length=1, max_length=100),
         Range(1, 20, 1, "Each seed trains both students anew; under 3 there is no verdict."),
     ] = (0, 1, 2, 3, 4)
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise RecipeError(sentence(error, type(self))) from None
 
     @model_validator(mode="after")
     def _weights_and_seeds(self) -> Recipe:
@@ -315,20 +309,6 @@ class Recipe(_Part):
         if self.scheme.co_teachers:
             models = " & ".join(map(brief, self.scheme.co_teachers)) + " & " + models
         return f"{self.task}, {seen}, {models}, {learning}, {steps}"
-
-    def to_json(self) -> str:
-        """Indented JSON that `from_json` reads back to an equal recipe."""
-        return self.model_dump_json(indent=2)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Recipe:
-        """Read a recipe. Raises RecipeError where the text is no JSON or no recipe."""
-        return cls(**json_object(text, "recipe", '{"task": "digits"}'))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Recipe:
-        """Read a recipe file. Raises RecipeError where it is missing, unreadable or wrong."""
-        return cls.from_json(file_content(path, "recipe"))
 
 
 def content_hash(values: object) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     BaseModel,
@@ -14,7 +13,6 @@ from pydantic import (
     Field,
     JsonValue,
     StrictBool,
-    ValidationError,
     model_validator,
 )
 
@@ -23,7 +21,7 @@ from kdcore.recipe import Number, Recipe, Whole, content_hash
 from kdcore.result import Phase
 from kdcore.statistics import mean, spread
 from kdcore.sweep import LEADING, changed, told_twice
-from kdcore.validation import file_content, json_object, sentence
+from kdcore.validation import Written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +107,7 @@ class Span(BaseModel):
         return (int(self.low), int(self.high)) if self.whole else (self.low, self.high)
 
 
-class Search(BaseModel):
+class Search(Written):
     """A recipe, the spans over which settings of it are tried, and the budget.
 
     Each setting is trained for all of the recipe's seeds, and judged on validation. goals: what to
@@ -120,6 +118,7 @@ class Search(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    example: ClassVar[str] = '{"space": [...], "trials": 50}'
 
     title: Annotated[str, Field(max_length=120)] = ""
     recipe: Recipe = Recipe()
@@ -128,12 +127,6 @@ class Search(BaseModel):
     trials: Annotated[Whole, Field(ge=1, le=MOST_TRIALS)] | None = None
     minutes: Annotated[Number, Field(gt=0, le=MOST_MINUTES)] | None = None
     seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 0
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise RecipeError(sentence(error, type(self))) from None
 
     @model_validator(mode="after")
     def _can_be_meant(self) -> Search:
@@ -204,20 +197,6 @@ class Search(BaseModel):
         """Content hash: searches of one id try the same settings, as far as both go."""
         told = self.model_dump(mode="json", exclude={"title", "trials", "minutes"})
         return content_hash({**told, "recipe": self.recipe.id})
-
-    def to_json(self) -> str:
-        """Indented JSON that `from_json` reads back to an equal search."""
-        return self.model_dump_json(indent=2)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Search:
-        """Read a search. Raises RecipeError where the text is no JSON or no search."""
-        return cls(**json_object(text, "search", '{"space": [...], "trials": 50}'))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Search:
-        """Read a search's file. Raises RecipeError where it is missing, unreadable or wrong."""
-        return cls.from_json(file_content(path, "search"))
 
 
 @dataclass(frozen=True)

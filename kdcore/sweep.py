@@ -6,14 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from math import prod
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from kdcore.errors import RecipeError
 from kdcore.recipe import Recipe, content_hash
-from kdcore.validation import file_content, json_object, sentence
+from kdcore.validation import Written
 
 MOST_MEMBERS = 10_000
 
@@ -48,7 +47,7 @@ class Axis(BaseModel):
         return self
 
 
-class Sweep(BaseModel):
+class Sweep(Written):
     """A recipe, and up to four axes along which it is changed.
 
     The recipe says all that no axis does, seeds included: each member is run for all of them.
@@ -56,16 +55,11 @@ class Sweep(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    example: ClassVar[str] = '{"axes": [...]}'
 
     title: Annotated[str, Field(max_length=120)] = ""
     recipe: Recipe = Recipe()
     axes: Annotated[tuple[Axis, ...], Field(min_length=1, max_length=4)]
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            raise RecipeError(sentence(error, type(self))) from None
 
     @model_validator(mode="after")
     def _axes_fit(self) -> Sweep:
@@ -118,20 +112,6 @@ class Sweep(BaseModel):
         """Content hash: sweeps of one id have the same members."""
         told = self.model_dump(mode="json", exclude={"title"})
         return content_hash({**told, "recipe": self.recipe.id})
-
-    def to_json(self) -> str:
-        """Indented JSON that `from_json` reads back to an equal sweep."""
-        return self.model_dump_json(indent=2)
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Sweep:
-        """Read a sweep. Raises RecipeError where the text is no JSON or no sweep."""
-        return cls(**json_object(text, "sweep", '{"axes": [...]}'))
-
-    @classmethod
-    def load(cls, path: str | Path) -> Sweep:
-        """Read a sweep's file. Raises RecipeError where it is missing, unreadable or wrong."""
-        return cls.from_json(file_content(path, "sweep"))
 
 
 def changed(recipe: Recipe, setting: dict[str, JsonValue]) -> Recipe:

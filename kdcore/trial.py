@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kdcore.recipe import Recipe
+from kdcore.recipe import ModelChoice, Recipe
 from kdcore.uploads import SCALES, OwnTeacher, Scale
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def try_out(own: OwnTeacher, task: str) -> Trial:
     from kdcore.setting import Setting
     from kdcore.tasks import Split
 
-    setting = Setting(Recipe(task=task, teacher=own.choice))
+    setting = Setting(Recipe(task=task, teacher=ModelChoice(**own.choice)))
     held = setting.data.validation
     some = Split(setting.data.normalise(held.inputs[:PICTURES]), held.labels[:PICTURES])
     found = {scale: _accuracy(setting, own, scale, some) for scale in SCALES}

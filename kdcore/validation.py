@@ -1,26 +1,52 @@
-"""What pydantic finds wrong with a recipe, in a sentence for a reader of JSON."""
+"""Recipes and their kin as JSON files; what is wrong with one, in a sentence for its reader."""
 
 from __future__ import annotations
 
 import json
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from kdcore.errors import RecipeError, did_you_mean
 
 
-def json_object(text: str | bytes, what: str, example: str) -> dict[str, Any]:
-    """A JSON object from outside. Raises RecipeError, a sentence, where the text is none."""
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
-        raise RecipeError(f"the {what} is not valid JSON: {error}") from None
-    if not isinstance(values, dict):
-        raise RecipeError(f"the {what} must be a JSON object, such as {example}")
-    return values
+class Written(BaseModel):
+    """What a person writes as a JSON file, and reads back equal: a recipe, a sweep, a search.
+
+    Raises RecipeError, one sentence, on any value that cannot be meant.
+    """
+
+    example: ClassVar[str]
+    """The least that one must say, for whoever wrote something else."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise RecipeError(sentence(error, type(self))) from None
+
+    def to_json(self) -> str:
+        """Indented JSON that `from_json` reads back to an equal one."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read one. Raises RecipeError where the text is no JSON, or means none of this kind."""
+        noun = cls.__name__.lower()
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+            raise RecipeError(f"the {noun} is not valid JSON: {error}") from None
+        if not isinstance(values, dict):
+            raise RecipeError(f"the {noun} must be a JSON object, such as {cls.example}")
+        return cls(**values)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read its file. Raises RecipeError where that is missing, unreadable or wrong."""
+        return cls.from_json(file_content(path, cls.__name__.lower()))
 
 
 def file_content(path: str | Path, what: str) -> bytes:

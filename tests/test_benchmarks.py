@@ -308,7 +308,9 @@ def test_nobody_changes_the_teacher_or_takes_other_steps(script, pair):
 
 
 def test_a_variation_is_the_deviation_over_the_mean(script):
-    assert script("stability").variation([9.0, 10.0, 11.0]) == pytest.approx(10)
+    assert script("stability").variations([9.0, 9.5, 10.0, 10.5, 11.0] * 2) == pytest.approx(
+        [7.9057, 7.9057], rel=1e-4
+    )
 
 
 def test_the_table_of_stability_is_the_one_that_was_measured(script):

@@ -58,7 +58,7 @@ class Cell(_Part):
     p50_ms: Positive
     p95_ms: Positive
     cpu_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    least_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    low_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
     per_second: Positive
     noisy: bool
 

@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from playwright.sync_api import expect
 
 from kdcore.recipe import Recipe
 from kdcore.runs.store import Store
@@ -43,7 +44,9 @@ def test_a_budget_changes_the_sentence_and_a_click_leads_to_the_run(visit, run):
     tab.wait_for_url(lambda url: "size=0.5" in url and "data=circles" in url)
     tab.get_by_text("Without the size budget").wait_for()
 
-    tab.get_by_role("button", name="Copy link").click()
+    copy = tab.get_by_role("button", name="Copy link")
+    expect(copy).to_have_count(1)  # the row before it is taken away when the page is through
+    copy.click()
     link = tab.get_by_test_id("stCode").last.inner_text().strip()
     other = visit("/" + link.split("/", 3)[3])
     other.set_viewport_size({"width": 390, "height": 844})
