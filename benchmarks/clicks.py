@@ -51,12 +51,18 @@ WAITS = {
 }
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @contextmanager
 def served(home: Path) -> Iterator[tuple[str, subprocess.Popen[bytes], float]]:
     """The app's address, its process, and when it was called for; gone with its engine after."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     began = time.perf_counter()
     process = subprocess.Popen(
         [
