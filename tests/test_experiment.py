@@ -494,6 +494,7 @@ def test_the_verdict_comes_before_the_costs(everything):
         assert final.arms[arm].onnx_bytes > 4 * final.arms[arm].parameters
         assert [latency.batch for latency in final.arms[arm].latency] == [1, 32]
         assert final.arms[arm].latency_ms == final.arms[arm].latency[0].median_ms
+    assert final.arms["control"].latency == final.arms["distilled"].latency  # one network
 
 
 def test_a_result_reads_back_from_its_json(everything):

@@ -93,3 +93,15 @@ def test_grouped_convolutions_count_their_groups_alone():
     )
     expected = macs(nn.Conv2d(4, 8, 3, groups=2, padding=1), (4, 5, 5))
     assert onnx_file.macs(content, (4, 5, 5)) == 8 * 25 * 2 * 9 == expected
+
+
+def test_a_design_is_all_but_the_values_of_the_weights():
+    def mlp(seed: int, *widths: int) -> bytes:
+        network = models.get("mlp").build((1, 8, 8), 10, {"widths": list(widths)}, seed=seed)
+        return to_onnx(network, (1, 8, 8))
+
+    assert onnx_file.design(mlp(0, 16)) == onnx_file.design(mlp(1, 16))
+    assert onnx_file.design(mlp(0, 16)) != onnx_file.design(mlp(0, 17))
+    assert onnx_file.design(mlp(0, 16)) != onnx_file.design(mlp(0, 16, 16))
+    with pytest.raises(HomeError):
+        onnx_file.design(b"no model")
