@@ -84,6 +84,10 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal":
             rule = first["msg"].replace("Input should be", "it must be")
             return f"{where} is {value!r}; {rule}"
+        case "missing" if isinstance(loc[-1], str):
+            example = getattr(model, "example", "")
+            told = f", as in {example}" if example and len(loc) == 1 else ""
+            return f"a {model.__name__.lower()} needs {where!r}, which is missing; give it{told}"
         case "int_type" if where in _COUNTS:
             word = _COUNTS[where]
             return f'{where} is {value!r}; give a whole number, or "{word}"'

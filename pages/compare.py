@@ -29,7 +29,7 @@ from kdcore.runs.store import Run
 from kdcore.spoken import settings
 from pages.parts.cards import MARKERS
 from pages.parts.look import figure, picture_format, table_download
-from pages.parts.runs_picker import link, pick_runs
+from pages.parts.runs_picker import examples, link, pick_runs
 from pages.parts.services import catalogue, harmless, plainly, run_label, store
 
 GLYPHS = MARKERS | {"triangle-up": "▲", "cross": "✚", "x": "✖"}
@@ -281,6 +281,9 @@ def page() -> None:
     if len(ended) < FEWEST:
         what = "one more finished run" if ended else f"{FEWEST} to {MOST} finished runs"
         st.info(f"Choose {what} above, or tick them on the page Runs.")
+        if not ended:
+            st.markdown("Or begin with some of the gallery:")
+            examples()
         st.page_link("pages/runs.py", label="Go to Runs", icon=":material/list_alt:")
         return
     st.fragment(views)(ended, place)

@@ -178,6 +178,14 @@ def test_what_is_no_sweep_is_said_in_a_sentence(text):
     assert "\n" not in str(caught.value)
 
 
+def test_a_recipe_in_place_of_a_sweep_is_told_what_it_lacks():
+    with pytest.raises(RecipeError) as said:
+        Sweep.from_json(Recipe().to_json())
+    assert str(said.value) == (
+        "a sweep needs 'axes', which is missing; give it, as in {\"axes\": [...]}"
+    )
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path):
     with pytest.raises(RecipeError, match=r"cannot read the sweep .*none\.json"):
         Sweep.load(tmp_path / "none.json")

@@ -183,7 +183,13 @@ def _smallest(models: list[Model], by: str) -> None:
 def _fastest(models: list[Model], by: str) -> None:
     """The fastest under a size."""
     megabytes = st.number_input(
-        "Fastest under, MB", 0.001, 1e4, 1.0, 0.1, format="%g", key="models.megabytes"
+        "Fastest under, MB" if by != SHARE else "Fastest beside its own teacher under, MB",
+        0.001,
+        1e4,
+        1.0,
+        0.1,
+        format="%g",
+        key="models.megabytes",
     )
     found = fastest_under(models, 1e6 * megabytes, by)
     _answer(found, by, "No model so small has its latency measured here.")

@@ -86,9 +86,11 @@ def _cells(label: str, value: str, ratio: str) -> str:
 
 def ratio(ours: float | None, theirs: float | None) -> str:
     """The teacher's as a multiple or a fraction: 1/70 or ×1.2."""
-    if ours is None or not theirs:
+    if not ours or not theirs:
         return ""
-    return f"1/{theirs / ours:.3g}" if ours < theirs else f"×{ours / theirs:.3g}"
+    times = max(ours, theirs) / min(ours, theirs)
+    told = f"{times:,.0f}" if times >= 100 else f"{times:.3g}"
+    return f"1/{told}" if ours < theirs else f"×{told}"
 
 
 def _macs(count: int | None) -> str:

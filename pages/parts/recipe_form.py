@@ -277,8 +277,7 @@ def preset_picker(catalogue: Catalogue) -> None:
     # it stays when a setting is changed: nothing may jump from under the mouse
     preset = preset_began_with()
     if preset is not None:
-        changed = "" if chosen else " :gray-badge[changed]"
-        st.caption(preset.about + changed)
+        st.caption(preset.about if chosen else f"*Before your changes:* {preset.about}")
 
 
 def _pick(preset: Recipe) -> None:

@@ -11,6 +11,7 @@ from kdcore.result import ARMS
 from kdcore.runs.store import Listed, Run
 from kdcore.statistics import accuracy_text
 from pages.parts.cards import MARKERS
+from pages.parts.recipe_form import FIRST_PRESET, presets
 from pages.parts.services import store, verbatim, when
 
 ALL_SEEDS = -1
@@ -23,7 +24,8 @@ LAST = "look.run"
 def pick_run() -> Run | None:
     """Let the visitor choose a done run that kept its answers; None, and why, where there is none.
 
-    Starts from the one in the address, else from the one looked at last, else from the newest.
+    Starts from the one in the address, else from the one looked at last, else from the visitor's
+    newest; where all are the gallery's, from the one that Distill shows.
     """
     listed = store().done_with("logits")
     wanted = st.query_params.get("run") or st.session_state.get(LAST)
@@ -40,7 +42,7 @@ def pick_run() -> Run | None:
         return None
     left, right = st.columns([2, 3], vertical_alignment="bottom")
     with left:
-        chosen = _choose(known, wanted)
+        chosen = _choose(known, wanted or _first(listed))
     if chosen is None:
         return None
     st.session_state[LAST] = chosen
@@ -81,6 +83,13 @@ def samples_said(kept: answers.Answers) -> str:
     if not kept.tested and len(kept) == answers.PROBE:
         return f"the first {len(kept):,} test samples"  # an older file doesn't say of how many
     return f"all {len(kept):,} test samples"
+
+
+def _first(listed: list[Listed]) -> str:
+    """The newest run, or, where that is the gallery's, the gallery's own first."""
+    if listed[0].shown and (exhibit := store().exhibit(presets()[FIRST_PRESET].id)) is not None:
+        return exhibit.id
+    return listed[0].id
 
 
 def _choose(known: dict[str, Listed], wanted: str | None) -> str | None:

@@ -114,7 +114,7 @@ def _header(run: Run) -> None:
         made, machine = datetime.fromtimestamp(run.created), run.result.machine
         st.caption(
             f"A real run, made on {made:%d %B %Y} on {machine['system']} with {machine['cores']} "
-            "cores. Press *Distill* to run the same here."
+            "cores. Press *Distill* to run your own settings here."
         )
     if run.state == "queued":
         ahead = store().waiting(before=run.created)

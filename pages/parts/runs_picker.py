@@ -70,6 +70,33 @@ def _finished(run_id: str, label: str) -> Run:
     return store().get(run_id)
 
 
+EXAMPLES = {
+    "What does the temperature do?": ("Few labels, T = 1", "Few labels", "Few labels, T = 20"),
+    "Hints, relations or answers?": (
+        *("Few labels", "Few labels, hints", "Few labels, RKD", "Few labels, DKD"),
+        "Few labels, DIST",
+    ),
+    "How small may the student be?": (
+        *("Few labels, 64 hidden units", "Few labels", "Few labels, four hidden units"),
+    ),
+}
+"""Questions that runs of the gallery, by name, answer side by side."""
+
+
+def examples() -> None:
+    """Links to some runs of the gallery side by side, where it has them."""
+    shown = {run.name: run.id for run in store().done() if run.shown}
+    for question, names in EXAMPLES.items():
+        if shown.keys() >= set(names):
+            ids = ",".join(shown[name] for name in names)
+            st.page_link(
+                "pages/compare.py",
+                label=question,
+                icon=":material/compare_arrows:",
+                query_params={"runs": ids},
+            )
+
+
 def link() -> str:
     """The address that opens this page as it stands, for another visitor of the same app."""
     return f"{st.context.url or ''}?{urlencode(st.query_params.to_dict())}"

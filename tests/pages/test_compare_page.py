@@ -1,9 +1,14 @@
 """The page Compare: which runs, which reference, what is shown of them, and what is said if not."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from kdcore.ingest import inspect, keep
+from kdcore.recipe import Recipe
+from kdcore.runs import gallery
+from kdcore.shelf import Shelf
 from kdcore.statistics import signed
 
 PAGE = "pages/compare.py"
@@ -52,6 +57,17 @@ def test_without_runs_the_page_says_what_to_do_first(look):
     app = look()
     assert "Choose 2 to 6 finished runs above, or tick them on the page Runs" in said(app)
     assert charts(app) == 0
+
+
+def test_the_gallerys_runs_are_offered_side_by_side(look, settings, store, finished):
+    run = finished()
+    shelf = Shelf(settings.home / "artifacts")
+    for title in ("Few labels", "Few labels, T = 1", "Few labels, T = 20"):
+        recipe = Recipe(**{**run.recipe.model_dump(), "title": title})
+        gallery.keep(settings.gallery, title, 1e9, replace(run.result, recipe=recipe), (), shelf)
+    offered = [each.proto.label for each in look().get("page_link")]
+    assert "What does the temperature do?" in offered
+    assert "How small may the student be?" not in offered  # this gallery lacks the others
 
 
 def test_one_run_asks_for_another(look, finished):
