@@ -38,14 +38,15 @@ LOOKS: dict[ArmName, Look] = {
 }
 
 CLASS_LOOKS = (
-    ("#0072B2", "circle"),
-    ("#D55E00", "square"),
-    ("#009E73", "diamond"),
-    ("#CC79A7", "triangle-up"),
-    ("#E69F00", "cross"),
-    ("#56B4E9", "x"),
+    ("#E69F00", "circle"),
+    ("#56B4E9", "square"),
+    ("#AA4499", "diamond"),
+    ("#999933", "triangle-up"),
+    ("#888888", "cross"),
+    ("#CC6677", "x"),
 )
-"""Classes of points, told apart by colour and marker."""
+"""Classes of points, told apart by colour and marker; no colour is a model's. The colours are Okabe
+and Ito's, and Tol's, 2021, who chose theirs for the colour-blind, too."""
 
 MOST_NAMED = 20
 """Up to so many classes have their names at the axis."""

@@ -17,7 +17,7 @@ from kdcore.result import ArmName
 FOR, AGAINST = "#E69F00", "#56B4E9"
 """Evidence, in the colours of no model."""
 
-MORE_COLOURS = ("#882255", "#999933", "#AA4499", "#117733")
+MORE_COLOURS = ("#882255", "#44AA99", "#DDCC77", "#8877DD")
 ACROSS = 8
 """First weights side by side."""
 
