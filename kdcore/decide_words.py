@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from kdcore.decide import BUDGETS, Advice, Budget, Budgets, broken
 from kdcore.model_table import SHARE, Model
 from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT
-from kdcore.statistics import accuracy_text, mean
+from kdcore.statistics import Verdict, accuracy_text, mean, paired_difference
+from kdcore.statistics import verdict as paired_verdict
 
 GAP = "\u00a0"
 """A space that no line ends at."""
@@ -52,7 +53,7 @@ def seeds(count: int) -> str:
 def verdict(advice: Advice) -> Sentence:
     """The one sentence: what to ship, at what price; or what comes nearest, and what stops it."""
     if advice.choice is not None:
-        return _ship(advice.choice)
+        return _ship(advice.choice, advice.samples)
     if advice.nearest is None:
         return Sentence("No model", "", " has all that these budgets ask about measured.")
     near = advice.nearest
@@ -62,11 +63,12 @@ def verdict(advice: Advice) -> Sentence:
     return Sentence("No model keeps these budgets. Nearest is", near.name, f": {misses}.")
 
 
-def _ship(model: Model) -> Sentence:
+def _ship(model: Model, samples: int | None) -> Sentence:
     if model.role == "teacher":
         return Sentence("Ship the teacher itself,", model.name, f": {accuracy(model)}.")
     price = f", {_price(model)}" if _price(model) else ""
-    return Sentence("Ship", model.name, f": {accuracy(model)}{price}{_less(model)}{_other(model)}.")
+    other = _other(model, samples)
+    return Sentence("Ship", model.name, f": {accuracy(model)}{price}{_less(model)}{other}.")
 
 
 def _price(model: Model) -> str:
@@ -102,15 +104,34 @@ def _less(model: Model) -> str:
     return f", {abs(gap):.1f} points {'more' if gap > 0 else 'less'} accurate"
 
 
-def _other(model: Model) -> str:
+VERDICTS: dict[Verdict, str] = {
+    "better": ", clearly less",
+    "worse": ", clearly more",
+    "no clear difference": ", no clear difference",
+    "too few seeds": ", of too few seeds to tell luck from gain",
+}
+"""What the seeds allow to say of the same model on labels alone."""
+
+
+def _other(model: Model, samples: int | None) -> str:
     if model.control:
         text = accuracy_text(model.control)
         seen = f", on the same {model.labels}," if model.labels[:1].isdigit() else ""
-        return f"; without distillation{seen} the same model reaches {text}"
+        return (
+            f"; without distillation{seen} the same model reaches {text}{_clearly(model, samples)}"
+        )
     if model.distilled:
         text = accuracy_text(model.distilled)
         return f"; distilled, the same model reached {text} in the newest run"
     return ""
+
+
+def _clearly(model: Model, samples: int | None) -> str:
+    """The verdict of the paired interval, where each seed trained both."""
+    if len(model.control) != len(model.accuracy):
+        return ""
+    floor = samples if samples else 10**9  # the data are gone: no least step of an accuracy
+    return VERDICTS[paired_verdict(paired_difference(model.control, model.accuracy, floor))]
 
 
 def _miss(model: Model, budgets: Budgets, budget: Budget) -> str:

@@ -24,7 +24,7 @@ from kdcore import answers, insides, tasks
 from kdcore.anatomy import Observed, dissect
 from kdcore.classroom import Classroom, Member, check_finite, packed, telling
 from kdcore.compress.export import to_onnx
-from kdcore.measure.latency import timing
+from kdcore.measure.latency import Call, timing
 from kdcore.measure.onnx_file import design
 from kdcore.measure.size import macs, parameters
 from kdcore.panel import Scale
@@ -320,7 +320,8 @@ class Experiment:
         timed = {arm: files[arm] for arm in ARMS if not (alike and arm == "distilled")}
         if isinstance(teacher, OnnxTeacher):
             yield 0.0
-            found = latencies_apart(timed, shape, batch, {"teacher": teacher.call(batch)})
+            calls: dict[ArmName, Call] = {"teacher": teacher.call(batch)}
+            found = latencies_apart(timed, shape, batch, calls)
         else:
             found = yield from timing(timed, shape, batch)
         return found | {"distilled": found["control"]} if alike else found

@@ -86,8 +86,8 @@ def sentence(error: ValidationError, model: type[BaseModel]) -> str:
             return f"{where} is {value!r}; {rule}"
         case "missing" if isinstance(loc[-1], str):
             example = getattr(model, "example", "")
-            told = f", as in {example}" if example and len(loc) == 1 else ""
-            return f"a {model.__name__.lower()} needs {where!r}, which is missing; give it{told}"
+            hint = f", as in {example}" if example and len(loc) == 1 else ""
+            return f"a {model.__name__.lower()} needs {where!r}, which is missing; give it{hint}"
         case "int_type" if where in _COUNTS:
             word = _COUNTS[where]
             return f'{where} is {value!r}; give a whole number, or "{word}"'
