@@ -1,4 +1,4 @@
-"""How long a sweep will take here, from a second of the very work; imports torch late."""
+"""How long a sweep or pipeline will take here, from a second of the very work; torch comes late."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from contextlib import closing
 from dataclasses import dataclass
 from math import isnan, nan
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 
 from kdcore.errors import KdError
+from kdcore.pipeline import Pipeline, Quantize
 from kdcore.recipe import Recipe, content_hash
 from kdcore.result import Progress
 from kdcore.shelf import Shelf
+from kdcore.waterfall import PipelineResult
 
 TRIAL_SECONDS = 0.8
 """Of training, timed, for the students; and as much for the teacher at most."""
@@ -126,3 +129,88 @@ def _untaught(recipe: Recipe) -> Recipe:
     """The same work for the students, of a teacher that is soon there."""
     quick = {**recipe.teacher_training.model_dump(), "steps": 1}
     return Recipe(**{**recipe.model_dump(), "teacher_training": quick})
+
+
+# pipelines
+
+
+def pipeline_forecast(pipeline: Pipeline, shelf: Shelf) -> Forecast:
+    """The same of what a pipeline trains: its recipes' teachers and students, and its stages'
+    trainings on, each taken twice, by the student that is compressed and by the one that is not.
+
+    Pruned networks learn quicker than told here, for it is the whole student that is tried.
+    """
+    members = pipeline.members()
+    recipes = list({member.recipe.id: member.recipe for member in members}.values())
+    found = forecast(recipes, shelf)
+    if not found.told:
+        return found
+    with TemporaryDirectory() as folder:
+        try:
+            return Forecast(found.teachers, found.students + _tuning(members, Shelf(Path(folder))))
+        except KdError:
+            return UNTOLD
+
+
+def _tuning(members: Sequence[Pipeline], scratch: Shelf) -> float:
+    """Seconds of all trainings on, by the pace of one of each kind."""
+    plain = rounded = 0
+    for member in members:
+        for stage in member.stages:
+            if isinstance(stage, Quantize) and stage.tune is not None:
+                rounded += len(member.recipe.seeds) * stage.tune.steps
+        plain += 2 * len(member.recipe.seeds) * sum(tune.steps for tune in member.tunes())
+    of = next((member for member in members if member.tunes()), None)
+    if of is None:
+        return 0.0
+    seconds = (plain - rounded) * _pace(of, scratch, rounding=False)
+    return seconds + (rounded * _pace(of, scratch, rounding=True) if rounded else 0.0)
+
+
+def _pace(pipeline: Pipeline, scratch: Shelf, *, rounding: bool) -> float:
+    """Seconds of one step of a training on, of the student as it is before all stages."""
+    from kdcore.classroom import Classroom
+    from kdcore.compress.aware import aware
+    from kdcore.stages.work import Piece, tuned
+    from kdcore.train.threads import one_thread
+
+    stage = max(pipeline.tunes(), key=lambda tune: tune.steps)
+    with one_thread():
+        room = Classroom(_barely_taught(pipeline.recipe), scratch)
+        for _ in (*room.train_teachers(), *room.train_students()):
+            pass
+        (student,), (teacher, *_) = room.members["distilled"], room.members["teacher"]
+        piece = Piece(student.seed, student.network, student.network, teacher.network)
+        whole = aware(piece.network, room.setting.data.input_shape, 7) if rounding else None
+        with closing(tuned(piece, stage, room, whole)) as told:
+            heard = (Progress("compressing", each.done, None) for each in told)
+            return _drawn_on(heard, "compressing") / stage.steps
+
+
+def _barely_taught(recipe: Recipe) -> Recipe:
+    """The same networks and data for one seed, of which nobody learns much."""
+    values = _untaught(recipe).model_dump()
+    values["training"] |= {"steps": 1, "warm_up": 0}
+    return Recipe(**{**values, "seeds": recipe.seeds[:1], "teachers": "one"})
+
+
+def aside(pipeline: Pipeline, earlier: Sequence[PipelineResult]) -> float | None:
+    """Seconds in which a pipeline will train nothing, but export, quantize, judge and measure: for
+    each model as long as it took earlier ones of the same student on the same data and seeds.
+
+    None where there are none to go by.
+    """
+    known = [
+        each.aside / len(each.rows)
+        for each in earlier
+        if each.aside is not None and _alike(each.pipeline.recipe, pipeline.recipe)
+    ]
+    if not known:
+        return None
+    models = len(pipeline.stages) + 3 + bool(pipeline.tunes())
+    return median(known) * models * len(pipeline)
+
+
+def _alike(one: Recipe, other: Recipe) -> bool:
+    of = [(each.task, each.student, each.teacher, len(each.seeds)) for each in (one, other)]
+    return of[0] == of[1]

@@ -11,10 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from kdcore.knobs import Range
 from kdcore.recipe import Number, Recipe, Whole, content_hash
-from kdcore.sweep import Axis, put_at
+from kdcore.sweep import LEADING, SPECIAL, Axis, Values, put_at, told_twice
 from kdcore.validation import Written
 
 MOST_MEMBERS = 1_000
+
+OF_RECIPE = "recipe."
+"""Before an axis' field, where it is one of the recipe's."""
+
+_FIRST = tuple(OF_RECIPE + name for name in LEADING)
 
 
 class _Part(BaseModel):
@@ -138,9 +143,9 @@ LAST = ("quantize", "share")
 class Pipeline(Written):
     """A recipe, and the stages that its distilled student goes through, in order.
 
-    axes: what varies over it, by dotted path, such as "stages.0.share" or "recipe.temperature";
-    none of a single pipeline. Frozen, validated, JSON both ways. Raises RecipeError, one sentence,
-    on what cannot be meant.
+    axes: what varies over it, by dotted path, such as "stages.0.share" or "recipe.temperature"; of
+    the recipe, whatever an axis of a sweep may be; none of a single pipeline. Frozen, validated,
+    JSON both ways. Raises RecipeError, one sentence, on what cannot be meant.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -170,6 +175,7 @@ class Pipeline(Written):
         twice = next((field for field in fields if fields.count(field) > 1), None)
         if twice is not None:
             raise ValueError(f"{twice!r} is on two axes; leave one of them out")
+        told_twice([field.removeprefix(OF_RECIPE) for field in fields])
         if len(self) > MOST_MEMBERS:
             raise ValueError(
                 f"these axes have {len(self):,} combinations; choose fewer values, so that there "
@@ -195,28 +201,51 @@ class Pipeline(Written):
         found = []
         for setting in self.settings():
             values = self.model_dump(mode="json", exclude={"axes"})
-            for field, value in setting.items():
-                put_at(field)(values, value)
+            for field in sorted(setting, key=lambda each: each not in _FIRST):
+                _put(values, field, setting[field])
             found.append(Pipeline(**values))
         return found
 
     def tunes(self) -> list[FineTune]:
         """All trainings on, in the order in which they happen."""
-        found: list[FineTune] = []
-        for stage in self.stages:
-            if isinstance(stage, FineTune):
-                found.append(stage)
-            elif isinstance(stage, Prune) and stage.between is not None:
-                found += [stage.between] * (stage.rounds - 1)
-            elif isinstance(stage, Quantize) and stage.tune is not None:
-                found.append(stage.tune)
-        return found
+        return [tune for stage in self.stages for tune in trainings(stage)]
+
+    @property
+    def training_id(self) -> str:
+        """Content hash: pipelines of one such id train the same, whatever else they do."""
+        told = [
+            [member.recipe.id, [tune.model_dump(mode="json") for tune in member.tunes()]]
+            for member in self.members()
+        ]
+        return content_hash([told, [stage.kind for stage in self.stages]])
 
     @property
     def id(self) -> str:
         """Content hash: pipelines of one id give the same numbers."""
         told = self.model_dump(mode="json", exclude={"title"})
         return content_hash({**told, "recipe": self.recipe.id})
+
+
+def trainings(stage: FineTune | Prune | Quantize | Share) -> list[FineTune]:
+    """A stage's trainings on, in the order in which they happen."""
+    match stage:
+        case FineTune():
+            return [stage]
+        case Prune(between=FineTune() as between):
+            return [between] * (stage.rounds - 1)
+        case Quantize(tune=FineTune() as tune):
+            return [tune]
+        case _:
+            return []
+
+
+def _put(values: Values, field: str, value: JsonValue) -> None:
+    """Set a field of a pipeline as JSON knows it."""
+    name = field.removeprefix(OF_RECIPE)
+    if name != field and name in SPECIAL:
+        SPECIAL[name](values["recipe"], value)
+    else:
+        put_at(field)(values, value)
 
 
 def _zeroes(stage: FineTune | Prune | Quantize | Share) -> bool:

@@ -74,6 +74,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Lap:
+    """A student on its way through a training on: what it reads of the validation split.
+
+    stage: the place of the stage that it is in, the first being 0; None of the student that is
+    trained on as long and not compressed. step: of all trainings on of its pipeline, one after
+    another. accuracy: in [0, 1].
+    """
+
+    stage: int | None
+    seed: int
+    step: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
 class Foreseen:
     """What shapes alone tell of a model before anything is trained.
 
@@ -97,7 +112,10 @@ TRAINED_ON = "distilled student, trained on as long"
 class PipelineResult:
     """All rows in order: the ends, the uncompressed students, the stages.
 
-    sensitivity: of each layer, where the pipeline looked for the most sensitive.
+    seconds: from its beginning to its end, the training of students included that pipelines run
+    beside it begin from as well. sensitivity: of each layer, where the pipeline looked for the most
+    sensitive. aside: the seconds in which nothing was trained, but models were exported, quantized,
+    judged and measured; None where an older version did not tell.
     """
 
     pipeline: Pipeline
@@ -105,6 +123,7 @@ class PipelineResult:
     machine: Mapping[str, str | int]
     seconds: float
     sensitivity: tuple[Sensitivity, ...] = ()
+    aside: float | None = None
 
     def to_json(self, indent: int | None = None) -> str:
         """JSON that `from_json` reads back to an equal result."""

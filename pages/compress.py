@@ -23,6 +23,7 @@ from pages.parts.pipeline_form import (
     source,
 )
 from pages.parts.pipeline_form import prepare as prepare_form
+from pages.parts.pipeline_time import foretell, label, time_words
 from pages.parts.pipeline_view import show_list, show_pipeline
 from pages.parts.run_picker import pick_run
 from pages.parts.services import harmless, plainly, runner, store, verbatim
@@ -51,35 +52,42 @@ def controls(recipe: Recipe | None, origin: str) -> None:
     place = st.container()  # above the form, so that the first thing to do is in sight
     pipeline = pipeline_form(recipe)
     known = None if pipeline is None else foresee(pipeline)
+    possible = pipeline is not None and not isinstance(known, str)
     ahead = store().waiting()
+    time_told = foretell(pipeline) if possible and pipeline is not None else None
+    waits = possible and time_told is None and not ahead
     with place:
         pressed = st.button(
-            f"Compress ({ahead} ahead)" if ahead else "Compress",
+            label(ahead, time_told),
             type="primary",
             icon=":material/compress:",
             width="stretch",
-            disabled=pipeline is None or isinstance(known, str),
+            disabled=not possible,
             key="compress.start",
         )
         if pipeline is not None:
-            st.caption(effort(pipeline))
-            st.fragment(prediction, run_every=ASK_AGAIN_SECONDS if known is None else None)(
-                pipeline
-            )
+            st.caption(f"{effort(pipeline)} {time_words(time_told, ahead)}")
+            every = ASK_AGAIN_SECONDS if known is None or waits else None
+            st.fragment(prediction, run_every=every)(pipeline, waits)
         if pressed and pipeline is not None:
             plainly(launch)(pipeline, origin)
 
 
 def effort(pipeline: Pipeline) -> str:
     """How many networks are trained, as far as a recipe tells."""
-    recipe, seeds = pipeline.recipe, len(pipeline.recipe.seeds)
-    teachers = 1 if recipe.teachers == "one" else seeds
-    plain = not (recipe.scheme.assistants or recipe.scheme.co_teachers or recipe.scheme.peers)
-    count = f"{teachers + 2 * seeds}" if plain else f"at least {teachers + 2 * seeds}"
+    members, seeds = pipeline.members(), len(pipeline.recipe.seeds)
+    recipes = {member.recipe.id: member.recipe for member in members}
+    scheme = pipeline.recipe.scheme
+    teachers = 1 if pipeline.recipe.teachers == "one" else seeds
+    students = 2 * seeds * len(recipes)
+    plain = not (scheme.assistants or scheme.co_teachers or scheme.peers) and len(recipes) == 1
+    count = f"{teachers + students}" if plain else f"at least {teachers + students}"
     text = f"Trains {count} networks: the recipe's teacher, unless it is kept, and its students."
-    again = 2 * seeds * sum(len(member.tunes()) for member in pipeline.members())
+    if pipeline.axes:
+        text = f"{len(members):,} settings × {seeds} seed{'s' * (seeds > 1)}. {text}"
+    again = 2 * seeds * sum(len(member.tunes()) for member in members)
     if again:
-        text += f" Then {again} trainings on, half of them of students that are not compressed."
+        text += f" Then {again:,} trainings on, half of them of students that are not compressed."
     return text
 
 
@@ -101,8 +109,13 @@ def foresee(pipeline: Pipeline) -> tuple[Foreseen, ...] | str | None:
 
 
 @plainly
-def prediction(pipeline: Pipeline) -> None:
-    """Sizes before anything is trained, or why the pipeline cannot be run."""
+def prediction(pipeline: Pipeline, waits: bool) -> None:
+    """Sizes before anything is trained, or why the pipeline cannot be run.
+
+    waits: whether the page still waits to be told how long it takes.
+    """
+    if waits and runner().forecast(pipeline) is not None:
+        st.rerun()
     before = st.session_state.get(FORESEEN, (None,))[0]
     found = foresee(pipeline)
     if found is not None and before != st.session_state[FORESEEN][0]:

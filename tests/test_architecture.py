@@ -42,7 +42,7 @@ ROOMS = [
     {"uploads"},
     {"boundaries", "anatomy"},
     {"setting", "catalogue"},
-    {"axes", "spoken"},
+    {"axes", "pipeline_axes", "spoken"},
     {"classroom", "trial"},
     {"experiment"},
     {"stages"},
@@ -58,6 +58,7 @@ ROOMS = [
     {
         *("sweep_charts", "search_charts", "look_charts", "compare_charts"),
         *("inside_charts", "layer_charts", "decide_charts", "pipeline_charts"),
+        *("pipeline_settings", "tuning_charts"),
     },
     {"handover"},
     {"handing"},
@@ -111,6 +112,7 @@ TORCH_FREE = [
         "kdcore.cli_pipeline",
     ),
     *("kdcore.runs.searches", "kdcore.runs.pipelines", "kdcore.pipeline_charts"),
+    *("kdcore.pipeline_axes", "kdcore.pipeline_settings", "kdcore.tuning_charts"),
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),
     "kdcore.runs.preload",
 ]

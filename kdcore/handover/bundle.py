@@ -60,7 +60,7 @@ def bundle(of: Finished) -> bytes:
     }
     if "distilled" in of.weights:
         files["model.safetensors"] = of.weights["distilled"]
-    return _zipped(f"kd-{of.result.recipe.id}", files)
+    return zipped(f"kd-{of.result.recipe.id}", files)
 
 
 def check(kept: Kept) -> None:
@@ -119,7 +119,8 @@ def _json(values: Any) -> bytes:
     return (json.dumps(values, indent=1, ensure_ascii=False) + "\n").encode()
 
 
-def _zipped(folder: str, files: dict[str, bytes]) -> bytes:
+def zipped(folder: str, files: dict[str, bytes]) -> bytes:
+    """Files in a folder of a zip; the same files give the same bytes."""
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():

@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -23,10 +23,13 @@ from sqlalchemy import delete, func, insert, select, update
 from kdcore import waterfall
 from kdcore.errors import KdError, RunError, StoreError
 from kdcore.pipeline import Pipeline
-from kdcore.result import Progress
-from kdcore.runs.schema import artifacts, pipeline_files, pipelines
+from kdcore.result import Event, Progress
+from kdcore.runs.schema import artifacts, pipeline_events, pipeline_files, pipelines
 from kdcore.runs.store import LISTED, RESTARTABLE, UNFINISHED, Silent, State, Store
-from kdcore.waterfall import PipelineResult
+from kdcore.waterfall import Lap, PipelineResult
+
+Heard = Event | Lap
+"""What a member tells while it trains."""
 
 log = logging.getLogger(__name__)
 
@@ -173,8 +176,8 @@ class Pipelines:
                 unwanted = update(pipelines).where(*mine)
                 connection.execute(unwanted.values(state="cancelled", finished=now))
                 return None
-            of = pipeline_files.c.pipeline_id == pipeline_id
-            connection.execute(delete(pipeline_files).where(of))
+            for table in (pipeline_files, pipeline_events):
+                connection.execute(delete(table).where(table.c.pipeline_id == pipeline_id))
         return self.get(pipeline_id)
 
     def record(
@@ -182,10 +185,12 @@ class Pipelines:
         run: PipelineRun,
         told: tuple[int, Progress] | None = None,
         members: Sequence[Member] | None = None,
+        heard: Mapping[int, Sequence[Heard]] | None = None,
     ) -> bool:
         """Write a sign of life, and what is new; whether the attempt should go on.
 
-        told: the place of the member that is worked on, and how far it is; members: all of them.
+        told: the place of the member that is worked on, and how far it is; members: all of them;
+        heard: what members told since the last time, by place.
         """
         values: dict[str, Any] = {"heartbeat": time.time()}
         if told is not None:
@@ -202,6 +207,13 @@ class Pipelines:
                 rows = [{"pipeline_id": run.id, "name": name} for name in sorted(_files(members))]
                 if rows:
                     connection.execute(insert(pipeline_files), rows)
+            lines = [
+                {"pipeline_id": run.id, "place": place, "events": _spelled(of)}
+                for place, of in (heard or {}).items()
+                if of
+            ]
+            if lines:
+                connection.execute(insert(pipeline_events), lines)
             stop = select(pipelines.c.stop_requested).where(pipelines.c.id == run.id)
             return not connection.scalar(stop)
 
@@ -235,6 +247,21 @@ class Pipelines:
         if row is None:
             raise RunError(f"there is no pipeline {pipeline_id!r}; it may have been deleted")
         return _pipeline(row)
+
+    def heard(self, pipeline_id: str, place: int) -> tuple[list[Event], list[Lap]]:
+        """What the member of that place told so far: of the recipe's training, and of the stages'.
+
+        Of students that several members begin from, the first one told.
+        """
+        of = (pipeline_events.c.pipeline_id == pipeline_id, pipeline_events.c.place == place)
+        query = select(pipeline_events.c.events).where(*of).order_by(pipeline_events.c.number)
+        with self._store.begin() as connection:
+            texts = connection.scalars(query).all()
+        found = [each for text in texts for each in json.loads(text)]
+        return (
+            [Event(**each["event"]) for each in found if "event" in each],
+            [Lap(**each["lap"]) for each in found if "lap" in each],
+        )
 
     def find(self, limit: int = LISTED, state: State | None = None) -> list[PipelineRun]:
         """All pipelines, or those in a state, newest first; one that this version cannot read is
@@ -272,6 +299,10 @@ class Pipelines:
         query = select(func.count()).where(pipelines.c.state.in_(UNFINISHED))
         with self._store.begin() as connection:
             return connection.scalar(query) or 0
+
+
+def _spelled(heard: Sequence[Heard]) -> str:
+    return json.dumps([{type(each).__name__.lower(): asdict(each)} for each in heard])
 
 
 def _files(members: Sequence[Member]) -> set[str]:

@@ -264,23 +264,24 @@ class Runner:
         found: tuple[Foreseen, ...] | None = self._asked_aside(look)
         return found
 
-    def forecast(self, sweep: Sweep) -> Forecast | None:
-        """How long a sweep will take; None while nobody has had the time to try: ask again soon,
-        this never waits.
+    def forecast(self, work: Sweep | Pipeline) -> Forecast | None:
+        """How long a sweep will take, or what a pipeline trains; None while nobody has had the
+        time to try: ask again soon, this never waits.
         """
-        found = self._forecasts.get(sweep.id)
+        key = work.training_id if isinstance(work, Pipeline) else work.id
+        found = self._forecasts.get(key)
         if found is None and self._client is not None and self._foreseeing.acquire(blocking=False):
-            threading.Thread(target=self._foresee, args=(sweep,), daemon=True).start()
+            threading.Thread(target=self._foresee, args=(work, key), daemon=True).start()
         return found
 
-    def _foresee(self, sweep: Sweep) -> None:
+    def _foresee(self, work: Sweep | Pipeline, key: str) -> None:
         async def look(environment: dict[str, str]) -> Any:
             from asyncio import to_thread
 
             from kdcore.runs.worker import forecast
             from kdcore.settings import Settings
 
-            return await to_thread(forecast, sweep, Settings.from_environment(environment))
+            return await to_thread(forecast, work, Settings.from_environment(environment))
 
         try:
             found = self._asked_aside(look)
@@ -291,7 +292,7 @@ class Runner:
             if found is not None:
                 while len(self._forecasts) >= FORECASTS:
                     self._forecasts.pop(next(iter(self._forecasts)))
-                self._forecasts[sweep.id] = found
+                self._forecasts[key] = found
         finally:
             self._foreseeing.release()
 

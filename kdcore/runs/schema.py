@@ -140,6 +140,18 @@ pipeline_files = Table(
     Index("pipeline_files_by_name", "name"),
 )
 
+pipeline_events = Table(
+    "pipeline_events",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column(
+        "pipeline_id", String(16), ForeignKey("pipelines.id", ondelete="CASCADE"), nullable=False
+    ),
+    Column("place", Integer, nullable=False),
+    Column("events", Text, nullable=False),
+    Index("pipeline_events_by_member", "pipeline_id", "place", "number"),
+)
+
 catalogues = Table(
     "catalogues",
     metadata,
@@ -151,7 +163,7 @@ LOCK = "database.lock"
 """Under the home: whoever changes the tables holds it."""
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0006"
+HEAD = "0007"
 """The newest revision under migrations/versions; a test holds the two together."""
 
 VERSION_TABLE = "kdcore_version"

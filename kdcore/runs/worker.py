@@ -22,7 +22,7 @@ from kdcore.outcome import student_key
 from kdcore.pipeline import Pipeline
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
-from kdcore.runs.pipelines import Member, PipelineRun, Pipelines
+from kdcore.runs.pipelines import Heard, Member, PipelineRun, Pipelines
 from kdcore.runs.searches import Searches, SearchRun, optuna_plainly
 from kdcore.runs.store import Ended, Run, State, Store
 from kdcore.runs.sweeps import Sweeps
@@ -32,7 +32,7 @@ from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
 from kdcore.trial import Trial
-from kdcore.waterfall import Foreseen
+from kdcore.waterfall import Foreseen, Lap
 
 R = TypeVar("R")
 
@@ -181,18 +181,21 @@ def _compressed(pipelines: Pipelines, run: PipelineRun, shelf: Shelf) -> tuple[S
 
     members = [Member()] * len(run.pipeline)
     phase, flushed = None, 0.0
+    heard: dict[int, list[Heard]] = {}
     with closing(run_members(run.pipeline.members(), shelf)) as told:
         for place, happening in told:
-            if isinstance(happening, Event):
+            if isinstance(happening, Event | Lap):
+                heard.setdefault(place, []).append(happening)
                 continue
             if isinstance(happening, Progress):
                 if happening.phase == phase and time.monotonic() - flushed < FLUSH_SECONDS:
                     continue
                 phase, flushed = happening.phase, time.monotonic()
-                wanted = pipelines.record(run, (place, happening))
+                wanted = pipelines.record(run, (place, happening), heard=heard)
             else:
                 members[place] = members[place].after(happening)
-                wanted = pipelines.record(run, members=members)
+                wanted = pipelines.record(run, members=members, heard=heard)
+            heard = {}
             if not wanted and not all(member.ended for member in members):
                 return "cancelled", None
     errors = [member.error for member in members if member.error is not None]
@@ -363,19 +366,23 @@ def _data_are_there(recipes: Sequence[Recipe], settings: Settings) -> bool:
     return all((settings.data / file.path).exists() for file in files)
 
 
-def forecast(sweep: Sweep, settings: Settings) -> Forecast | None:
-    """How long a sweep will take; None while the worker is at work."""
-    from kdcore.forecast import UNTOLD, forecast
+def forecast(work: Sweep | Pipeline, settings: Settings) -> Forecast | None:
+    """How long a sweep will take, or what a pipeline trains; None while the worker is at work."""
+    from kdcore.forecast import UNTOLD, forecast, pipeline_forecast
 
     if _one_at_a_time.locked():
         return None
-    recipes = sweep.members()
+    members = work.members()
+    recipes = [each.recipe if isinstance(each, Pipeline) else each for each in members]
     if not _data_are_there(recipes, settings):
         return UNTOLD  # what downloading them takes is another matter
     if not _one_at_a_time.acquire(blocking=False):
         return None
     try:
-        return forecast(recipes, Shelf(settings.ready_home() / "artifacts"))
+        shelf = Shelf(settings.ready_home() / "artifacts")
+        if isinstance(work, Pipeline):
+            return pipeline_forecast(work, shelf)
+        return forecast(recipes, shelf)
     finally:
         _one_at_a_time.release()
 

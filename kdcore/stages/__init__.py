@@ -12,18 +12,22 @@ from kdcore.classroom import Classroom, telling
 from kdcore.errors import KdError
 from kdcore.experiment import LATENCY_BATCHES, default_shelf, fetched, machine
 from kdcore.measure.latency import timing
-from kdcore.pipeline import Pipeline, told
+from kdcore.pipeline import Pipeline, told, trainings
 from kdcore.result import ArmName, Event, Latency, Progress
 from kdcore.setting import Setting
 from kdcore.shared import Shared
 from kdcore.shelf import Shelf
 from kdcore.stages.judging import Judge, Model, model_of, model_of_pieces
 from kdcore.stages.work import Keeping, Piece, check, tuned, work
+from kdcore.train.loop import Report
 from kdcore.train.threads import one_thread
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
-from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, PipelineResult, Row
+from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, Lap, PipelineResult, Row
 
-Happening = Event | Progress | Row | PipelineResult
+Happening = Event | Progress | Lap | Row | PipelineResult
+
+ESTIMATE_SECONDS = 2.0
+"""So long nobody says how much of a stage is left."""
 
 
 def run_pipeline(
@@ -70,8 +74,8 @@ def run_members(
 def steps(
     pipeline: Pipeline, shelf: Shelf, shared: Shared, rooms: list[Classroom]
 ) -> Iterator[Happening]:
-    """A pipeline as a generator: events and progress, a row as soon as it is judged, at last the
-    result, with latencies.
+    """A pipeline as a generator: events, progress and laps, a row as soon as it is judged, at last
+    the result, with latencies.
 
     shared: with pipelines that are run beside it; rooms: where each room that is opened is noted,
     to be closed by the caller.
@@ -112,6 +116,8 @@ class Line:
         self.keeping = Keeping()
         self.rows: list[Row] = []
         self.files: list[bytes] = []
+        self.stage_began = self.seated = time.perf_counter()
+        self.training = 0.0
 
     def steps(self) -> Iterator[Happening]:
         """All of it."""
@@ -121,15 +127,30 @@ class Line:
             beside = yield from self._trained_on(judge)
         pieces = self._pieces()
         for number, stage in enumerate(self.pipeline.stages, 1):
+            self.stage_began = time.perf_counter()
             for place, piece in enumerate(pieces):
-                for share in work(piece, stage, self.room, self.keeping):
-                    yield self._progress(number, place, share)
+                for heard in work(piece, stage, self.room, self.keeping):
+                    if heard.report is not None:
+                        yield self._lap(piece, number - 1, heard.report)
+                    yield self._progress(number, place, heard.done)
+            if trainings(stage):
+                self.training += time.perf_counter() - self.stage_began
             yield self._add(judge, self._model(told(stage), pieces), beside)
         yield (yield from self._measured())
 
     def _progress(self, number: int, place: int, share: float) -> Progress:
-        done = number + (place + share) / len(self.pipeline.recipe.seeds)
-        return Progress("compressing", done / (len(self.pipeline.stages) + 1), None)
+        """How far all of it is, and how much of this stage is left; 0 is the training on beside."""
+        within = (place + share) / len(self.pipeline.recipe.seeds)
+        gone, left = time.perf_counter() - self.stage_began, None
+        if gone > ESTIMATE_SECONDS and within > 0:
+            left = gone * (1 / within - 1)
+        done = (number + within) / (len(self.pipeline.stages) + 1)
+        return Progress("compressing", done, left)
+
+    def _lap(self, piece: Piece, stage: int | None, report: Report) -> Lap:
+        before = sum(tune.steps for tune in self.pipeline.tunes()[: piece.tuned - 1])
+        accuracy = report.metrics["accuracy"]
+        return Lap(stage, piece.seed, before + report.step, accuracy)
 
     def _pieces(self) -> list[Piece]:
         """A copy of each seed's distilled student."""
@@ -160,13 +181,17 @@ class Line:
             yield self._add(judge, model)
         return judge
 
-    def _trained_on(self, judge: Judge) -> Generator[Progress | Row, None, Row]:
+    def _trained_on(self, judge: Judge) -> Generator[Progress | Lap | Row, None, Row]:
         """The distilled student with all the further steps, and nothing else done to it."""
         pieces, tunes = self._pieces(), self.pipeline.tunes()
+        self.stage_began = time.perf_counter()
         for place, piece in enumerate(pieces):
             for number, stage in enumerate(tunes):
-                for share in tuned(piece, stage, self.room):
-                    yield self._progress(0, place, (number + share) / len(tunes))
+                for heard in tuned(piece, stage, self.room):
+                    if heard.report is not None:
+                        yield self._lap(piece, None, heard.report)
+                    yield self._progress(0, place, (number + heard.done) / len(tunes))
+        self.training += time.perf_counter() - self.stage_began
         row = self._add(judge, self._model(TRAINED_ON, pieces))
         yield row
         return row
@@ -199,8 +224,10 @@ class Line:
             replace(row, latency=tuple(each[str(place)] for each in timed))
             for place, row in enumerate(self.rows)
         )
-        seconds = time.perf_counter() - self.began
-        return PipelineResult(self.pipeline, rows, machine(), seconds, self.keeping.sensitivity)
+        now = time.perf_counter()
+        aside = now - self.seated - self.training
+        found = (machine(), now - self.began, self.keeping.sensitivity, aside)
+        return PipelineResult(self.pipeline, rows, *found)
 
     def _latencies(self, batch: int) -> Generator[float, None, dict[str, Latency]]:
         files = {str(place): content for place, content in enumerate(self.files)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import nullcontext
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -16,17 +17,25 @@ from kdcore.recipe import Augmentation, Recipe
 from kdcore.seeds import derive
 from kdcore.setting import make_visible
 from kdcore.train.lesson import Lesson, Pupil, Source, Teaching, alone
+from kdcore.train.loop import Report
 from kdcore.train.teacher import Answers, Kept, cached, rerun
 from kdcore.train.terms import terms_of
 from kdcore.train.views import Views
 
 
-def tune(network: nn.Module, lesson: Lesson, masks: Masks | None = None) -> Iterator[float]:
-    """Train a network on, yielding the share done; what the masks leave out stays zero."""
+class Told(NamedTuple):
+    """How far a stage is with one seed, in [0, 1]; report: of a training on, now and then."""
+
+    done: float
+    report: Report | None = None
+
+
+def tune(network: nn.Module, lesson: Lesson, masks: Masks | None = None) -> Iterator[Told]:
+    """Train a network on, telling after each step; what the masks leave out stays zero."""
     pupil = Pupil(network=network, lesson=lesson)
     with kept_zero(network, masks) if masks else nullcontext():
-        for step, _ in enumerate(alone(pupil), 1):
-            yield step / lesson.training.steps
+        for step, report in enumerate(alone(pupil), 1):
+            yield Told(step / lesson.training.steps, report)
     network.eval()
 
 

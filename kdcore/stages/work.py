@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
@@ -22,7 +22,7 @@ from kdcore.errors import RecipeError
 from kdcore.pipeline import FineTune, Pipeline, Prune, Quantize, Share
 from kdcore.recipe import Augmentation
 from kdcore.setting import Setting
-from kdcore.stages.tuning import lesson_of, tune
+from kdcore.stages.tuning import Told, lesson_of, tune
 from kdcore.waterfall import Sensitivity
 
 PROBE = 1000
@@ -57,8 +57,8 @@ class Keeping:
 
 def work(
     piece: Piece, stage: FineTune | Prune | Quantize | Share, room: Classroom, keeping: Keeping
-) -> Iterator[float]:
-    """Take a piece through a stage, in place, yielding the share done."""
+) -> Iterator[Told]:
+    """Take a piece through a stage, in place, telling how far it is."""
     shape = room.setting.data.input_shape
     match stage:
         case FineTune():
@@ -88,12 +88,12 @@ def work(
             piece.file, piece.packed = found.model, found.packed
         case _:
             assert_never(stage)
-    yield 1.0
+    yield Told(1.0)
 
 
 def tuned(
     piece: Piece, stage: FineTune, room: Classroom, rounding: Aware | None = None
-) -> Iterator[float]:
+) -> Generator[Told, None, None]:
     """Train a piece on; or, in its place, the same that rounds."""
     teacher = {"teacher": piece.teacher, "original": piece.original, "labels": None}[stage.by]
     lesson = lesson_of(room, stage, teacher, piece.seed, piece.tuned)
@@ -105,11 +105,11 @@ def tuned(
         yield from tune(rounding, lesson, masks_of(piece.masks))
 
 
-def _between(piece: Piece, stage: Prune, number: int, room: Classroom) -> Iterator[float]:
+def _between(piece: Piece, stage: Prune, number: int, room: Classroom) -> Iterator[Told]:
     if stage.between is None or number == stage.rounds:
         return
-    for share in tuned(piece, stage.between, room):
-        yield (number - 1 + share) / stage.rounds
+    for told in tuned(piece, stage.between, room):
+        yield Told((number - 1 + told.done) / stage.rounds, told.report)
 
 
 def first_weights(network: nn.Module, setting: Setting, seed: int) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from kdcore.pipeline import LAST, FineTune, Pipeline, Prune, Quantize, Share, to
 from kdcore.recipe import Recipe
 from pages.parts.services import harmless
 from pages.parts.stage_form import FIELDS, stage_values
+from pages.parts.vary_form import forget_further, give, vary
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "pipelines"
 
@@ -33,10 +34,9 @@ FIRST = (Prune(), FineTune(steps=200), Quantize())
 
 ORDER = "compress.order"
 COUNT = "compress.count"
-AXES = "compress.axes"
 GIVEN = "compress.given"
-"""Session keys: the stages' numbers in order; how many there ever were; axes of an example; the
-recipe of the pipeline that was opened, with what to call it."""
+"""Session keys: the stages' numbers in order; how many there ever were; the recipe of the pipeline
+that was opened, with what to call it."""
 
 FROM = "compress.from"
 RUN, OPENED = "run", "opened"
@@ -66,7 +66,7 @@ def fill(pipeline: Pipeline, title: str) -> None:
     st.session_state[ORDER] = []
     for stage in pipeline.stages:
         _append(stage)
-    st.session_state[AXES] = pipeline.axes
+    give(pipeline, st.session_state[ORDER])
     st.session_state[GIVEN] = (pipeline.recipe, title)
     st.session_state[FROM] = OPENED
 
@@ -114,13 +114,13 @@ def pipeline_form(recipe: Recipe | None) -> Pipeline | None:
         with st.container(border=True, key=f"compress.stage.{number}"):
             stages.append(_stage(place, number, len(order)))
     _adding(len(order))
-    axes = _axes()
     if recipe is None:
         return None
     try:
         if not stages:
             raise RecipeError("there is no stage yet; add one")
-        pipeline = Pipeline(recipe=recipe, stages=stages, axes=axes)
+        single = Pipeline(recipe=recipe, stages=stages)
+        pipeline = Pipeline(recipe=recipe, stages=stages, axes=vary(single, order))
         pipeline.members()
     except KdError as error:
         st.error(harmless(str(error)), icon=":material/error:")
@@ -131,15 +131,10 @@ def pipeline_form(recipe: Recipe | None) -> Pipeline | None:
 
 def name_for(pipeline: Pipeline, origin: str) -> str:
     """What to call a pipeline: an example's own name, or its stages, and whose student it takes."""
-    return pipeline.title or f"{' → '.join(map(told, pipeline.stages))}: {origin}"
-
-
-def axis_words(field: str) -> str:
-    """An axis as a reader sees it: "share of stage 1"."""
-    parts = field.split(".")
-    if parts[0] == "stages" and len(parts) > 2:
-        return f"{' '.join(parts[2:])} of stage {int(parts[1]) + 1}"
-    return field.removeprefix("recipe.").replace("_", " ")
+    if pipeline.title:
+        return pipeline.title
+    varied = f", {len(pipeline)} settings" if pipeline.axes else ""
+    return f"{' → '.join(map(told, pipeline.stages))}{varied}: {origin}"
 
 
 # stages
@@ -209,9 +204,8 @@ def _remove(number: int) -> None:
 
 
 def _reordered(order: list[int]) -> None:
-    """Axes name stages by their places: with these, they go."""
     st.session_state[ORDER] = order
-    st.session_state[AXES] = ()
+    forget_further()
 
 
 def _adding(count: int) -> None:
@@ -236,23 +230,3 @@ def _add(kind: str) -> None:
     last = bool(others) and state[f"compress.{others[-1]}.kind"] in LAST
     place = len(others) - (1 if last and kind not in LAST else 0)
     _reordered([*others[:place], number, *others[place:]])
-
-
-def _axes() -> tuple[Any, ...]:
-    """What an example varies, which can be dropped."""
-    axes = st.session_state.get(AXES) or ()
-    st.session_state[AXES] = axes
-    if axes:
-        for axis in axes:
-            values = ", ".join(
-                f"{each:g}" if isinstance(each, float) else str(each) for each in axis.values
-            )
-            st.caption(
-                f"Tries {len(axis.values)} settings of the {axis_words(axis.field)}: {values}."
-            )
-        st.button("Only as set above", on_click=_drop_axes, icon=":material/close:")
-    return tuple(axes)
-
-
-def _drop_axes() -> None:
-    st.session_state[AXES] = ()

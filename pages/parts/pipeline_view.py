@@ -1,4 +1,4 @@
-"""One pipeline, live or ended: how far it is, what each stage changed, and its files."""
+"""One pipeline, live or ended: what each stage changed, how it learned, and its files."""
 
 from __future__ import annotations
 
@@ -9,27 +9,24 @@ from typing import Any
 import streamlit as st
 
 from kdcore import pipeline_charts
-from kdcore.errors import KdError
+from kdcore.handover.elsewhere import Timed
 from kdcore.measure.latency import ROUNDS, WARM_UP
+from kdcore.model_table import ROLES
 from kdcore.pipeline_tables import headline, latency_sentence, shown
 from kdcore.runs.pipelines import Member, PipelineRun
-from kdcore.runs.store import RESTARTABLE
 from kdcore.statistics import verdict
-from kdcore.waterfall import PipelineResult, Row, rows_table, sensitivity_table, sweep_table
-from pages.parts.look import figure, picture_format, table_download
-from pages.parts.pipeline_form import axis_words
+from kdcore.waterfall import PipelineResult, Row, rows_table, sensitivity_table
+from pages.parts.devices import devices
+from pages.parts.look import figure, picture_format
+from pages.parts.pipeline_curves import kept_curves, live_curves
+from pages.parts.pipeline_progress import header, progress
 from pages.parts.run_view import MARKS
-from pages.parts.run_view import PHASES as OF_RUNS
-from pages.parts.services import plainly, runner, store, verbatim
-from pages.parts.widgets import ago, duration
+from pages.parts.services import plainly, runner, verbatim
+from pages.parts.settings_view import choose_setting
+from pages.parts.widgets import ago
 
 POLL_SECONDS = 1.0
 LISTED = 10
-CLOSING = "You may close this tab; it goes on."
-PHASES = OF_RUNS | {
-    "compressing": "Going through the stages, seed by seed",
-    "measuring": "Measuring the latency of all models, in turns",
-}
 KINDS = {"onnx": "ONNX", "weights": "Weights", "packed": "Packed"}
 """Of a model's files: what their buttons say."""
 
@@ -47,9 +44,12 @@ def _watched(pipeline_id: str, moving: bool) -> None:
         st.rerun()  # the whole page once more: the timer stops or starts
     if moving:
         runner().reconcile_soon()
-    _header(run)
-    _progress(run)
-    member = _member(run)
+    header(run)
+    progress(run)
+    if moving:
+        live_curves(run)
+    place = choose_setting(run)
+    member = run.members[place]
     if member.error is not None and len(run.members) > 1:
         st.error(verbatim(member.error), icon=":material/error:")
     if member.result is not None:
@@ -57,6 +57,9 @@ def _watched(pipeline_id: str, moving: bool) -> None:
     if member.rows:
         _charts(run, member)
         _table(run, member)
+        if not moving:
+            kept_curves(run, place)
+            devices(_timed(member.rows), f"{run.id}-{place + 1}")
         _files(run, member.rows)
 
 
@@ -74,110 +77,7 @@ def show_list() -> None:
         )
 
 
-# how far it is
-
-
-def _header(run: PipelineRun) -> None:
-    st.subheader(verbatim(run.name), anchor=False)
-    with st.container(horizontal=True, vertical_alignment="center"):
-        if not run.ended:
-            st.button(
-                "Stopping …" if run.stop_requested else "Stop",
-                icon=":material/stop_circle:",
-                disabled=run.stop_requested,
-                on_click=_try,
-                args=(runner().pipelines.request_stop, run.id),
-            )
-        elif run.state in RESTARTABLE:
-            st.button(
-                "Start again",
-                type="primary",
-                icon=":material/replay:",
-                on_click=_try,
-                args=(runner().restart_pipeline, run.id),
-            )
-        st.download_button(
-            "Pipeline",
-            data=run.pipeline.to_json(),
-            file_name=f"{run.id}.json",
-            mime="application/json",
-            icon=":material/download:",
-            on_click="ignore",
-            help="Its recipe and stages, for the command line.",
-            key="pipeline.json",
-        )
-        if run.ended:
-            with st.popover("Delete", icon=":material/delete:"):
-                st.markdown("Its models go with it; the run that it started from stays.")
-                st.button("Delete for good", type="primary", on_click=_delete, args=(run.id,))
-
-
-def _try(action: Any, pipeline_id: str) -> None:
-    try:
-        action(pipeline_id)
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
-
-
-def _delete(pipeline_id: str) -> None:
-    _try(runner().delete_pipeline, pipeline_id)
-    st.query_params.pop("pipeline", None)
-
-
-def _progress(run: PipelineRun) -> None:
-    if run.state == "queued":
-        ahead = store().waiting(before=run.created)
-        waiting = f"Queued, {ahead} ahead." if ahead else "Waiting for a worker."
-        st.progress(0.0, text=f"{waiting} {CLOSING}")
-    elif run.state == "running":
-        _under_way(run)
-    elif run.state == "failed":
-        st.error(f"The pipeline failed: {verbatim(str(run.error))}", icon=":material/error:")
-    elif run.state == "interrupted":
-        st.warning(f"Interrupted: {run.error}. Press Start again.", icon=":material/power_off:")
-    elif run.state == "cancelled":
-        kept = "; what it had judged is kept" if run.attempt else " before it began"
-        st.info(f"You stopped this pipeline{kept}.", icon=":material/block:")
-
-
-def _under_way(run: PipelineRun) -> None:
-    progress = run.progress
-    if progress is None:
-        st.progress(0.0, text=f"Starting. {CLOSING}")
-        return
-    text = PHASES[progress.phase]
-    if progress.seconds_left is not None and progress.done < 1:
-        text += f", about {duration(progress.seconds_left)} left of that"
-    of = f"{run.place + 1} of {len(run.members)}. " if len(run.members) > 1 else ""
-    again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
-    st.progress(min(1.0, progress.done), text=f"{of}{text}{again}. {CLOSING}")
-
-
 # what came of it
-
-
-def _member(run: PipelineRun) -> Member:
-    """The setting that is looked at: of several, the one that is chosen."""
-    if len(run.members) == 1:
-        return run.members[0]
-    names = [
-        ", ".join(f"{axis_words(field)}: {value}" for field, value in setting.items())
-        for setting in run.pipeline.settings()
-    ]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        place = st.selectbox(
-            "Setting",
-            range(len(names)),
-            format_func=names.__getitem__,
-            key=f"pipeline.member.{run.id}",
-        )
-        table_download(partial(_all_settings, run), f"{run.id}-all", "All settings as CSV")
-    return run.members[place]
-
-
-def _all_settings(run: PipelineRun) -> Any:
-    found = [member.result or member.error or "not done" for member in run.members]
-    return sweep_table(list(zip(run.pipeline.settings(), found, strict=True)))
 
 
 def _verdict(result: PipelineResult) -> None:
@@ -266,6 +166,20 @@ def _table(run: PipelineRun, member: Member) -> None:
         "trained on as long, or as it was where no stage trains, paired by seed, with its 95 % "
         "interval. As the teacher, as before all stages: test samples answered alike."
     )
+
+
+def _timed(rows: Sequence[Row]) -> list[Timed]:
+    """The models whose latency was measured."""
+    return [
+        Timed(
+            row.name,
+            ROLES.get(row.name, "distilled"),
+            row.file.onnx,
+            {each.batch: each.median_ms for each in row.latency},
+        )
+        for row in rows
+        if row.latency
+    ]
 
 
 # files

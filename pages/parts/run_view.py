@@ -14,6 +14,7 @@ from kdcore.result import ARMS, Result
 from kdcore.runs.store import RESTARTABLE, Run
 from kdcore.statistics import accuracy_text, verdict_sentence
 from pages.parts.cards import card
+from pages.parts.devices import devices, of_run
 from pages.parts.distributions import distributions
 from pages.parts.handover import handover
 from pages.parts.look import figure, picture_format
@@ -71,6 +72,7 @@ def _watched(run_id: str, ended: bool) -> None:
         if run.result.measured:
             _costs(run.result, "the gallery's" if run.shown else "this")
         if run.ended:
+            devices(of_run(run), run.id, "the gallery's machine" if run.shown else "here")
             _answers(run)
 
 

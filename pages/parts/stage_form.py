@@ -8,23 +8,10 @@ from typing import Any
 import streamlit as st
 
 from kdcore.pipeline import FineTune
+from kdcore.pipeline_axes import BY, CALIBRATIONS, KEEP, WAYS
 
 WHAT = {"channels": "channels", "weights": "single weights"}
 SCOPES = {"network": "of the whole network", "layer": "of each layer"}
-BY = {
-    "teacher": "the teacher",
-    "original": "the uncompressed student",
-    "labels": "labels alone",
-}
-HOW = {
-    "static": "int8, ranges found beforehand",
-    "dynamic": "int8, ranges found in each call",
-    "weights": "int8, weights alone",
-    "aware": "int8, trained for it",
-    "float16": "float16",
-}
-KEEP = {"none": "none", "ends": "the first and the last", "sensitive": "the most sensitive"}
-CALIBRATIONS = {"min-max": "least and most", "entropy": "entropy", "percentile": "percentile"}
 
 
 def _prune(stage: str) -> None:
@@ -57,7 +44,7 @@ def _fine_tune(stage: str) -> None:
 
 
 def _quantize(stage: str) -> None:
-    how = _select("Numbers in", stage, "how", HOW, "Few bits are not faster by themselves.")
+    how = _select("Numbers in", stage, "how", WAYS, "Few bits are not faster by themselves.")
     if how == "aware":
         _training(f"{stage}.tune", "with rounding in it")
     else:

@@ -11,18 +11,16 @@ from pathlib import Path
 
 import streamlit as st
 
-from kdcore.axes import Dimension, dimensions, learns_together, spelled
+from kdcore.axes import dimensions, learns_together, spelled
 from kdcore.errors import KdError, RecipeError
 from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT, Recipe
 from kdcore.sweep import Axis, Sweep
+from pages.parts.axis_form import NONE, axes_picker, give_axes, set_axis
 from pages.parts.base_recipe import base_recipe, base_title, give, give_told, told
 from pages.parts.services import catalogue, harmless, runner
 from pages.parts.widgets import duration, whole
 
 EXAMPLES = Path(__file__).parents[2] / "assets" / "sweeps"
-
-NONE = ""
-"""Stands for no second axis."""
 
 MOST_SEEDS = 20
 FIRST = {"x": "temperature", "y": "soft_share"}
@@ -49,11 +47,8 @@ def sweep_form() -> Sweep | None:
     try:
         recipe = base_recipe("sweep")
         known = dimensions(recipe, catalogue())
-        first = _axis("x", "First axis", known)
-        others = [each for each in known if first is None or each.field != first.field]
-        second = _axis("y", "Second axis", others)
+        axes = axes_picker("sweep", known, first=FIRST, optional=False)
         seeds = _seeds(recipe)
-        axes = [axis for axis in (first, second) if axis is not None]
         sweep = Sweep(recipe=Recipe(**{**recipe.model_dump(), "seeds": seeds}), axes=axes)
         _write_address(recipe, axes, len(seeds))
         wrong = _planned(sweep.to_json()).wrong
@@ -129,7 +124,7 @@ def read_address() -> None:
     for name in ("x", "y"):
         if name in query:
             field, _, values = query[name].partition(":")
-            _set_axis(name, field, values.split(","))
+            set_axis("sweep", name, field, values.split(","))
     seeds = whole(query.get("seeds", ""))
     if seeds is not None:
         st.session_state["sweep.seeds"] = min(max(seeds, 1), MOST_SEEDS)
@@ -153,71 +148,8 @@ def name_for(sweep: Sweep) -> str:
 def fill(sweep: Sweep) -> None:
     """Write a sweep into the form, as far as the form can say it."""
     give("sweep", sweep.recipe)
-    axes = [*sweep.axes[:2], None, None]
-    for name, axis in zip(("x", "y"), axes, strict=False):
-        if axis is None:
-            st.session_state[f"sweep.{name}"] = NONE
-        else:
-            _set_axis(name, axis.field, [spelled(value) for value in axis.values])
+    give_axes("sweep", sweep.axes)
     st.session_state["sweep.seeds"] = min(len(sweep.recipe.seeds), MOST_SEEDS)
-
-
-def _set_axis(name: str, field: str, values: Sequence[str]) -> None:
-    st.session_state[f"sweep.{name}"] = field
-    if field:
-        st.session_state[f"sweep.{name}.{field}"] = [each for each in values if each]
-
-
-def _axis(name: str, label: str, known: Sequence[Dimension]) -> Axis | None:
-    """Pick what varies, and over which values."""
-    titles = {each.field: each.title for each in known}
-    fields = [*titles] if name == "x" else [NONE, *titles]
-    key = f"sweep.{name}"
-    if st.session_state.get(key) not in fields:
-        st.session_state[key] = FIRST[name] if FIRST[name] in fields else fields[0]
-    field = st.selectbox(
-        label,
-        fields,
-        key=key,
-        format_func=lambda each: titles.get(each, "none: vary one thing only"),
-        persist_state="session",
-    )
-    if field == NONE:
-        return None
-    dimension = next(each for each in known if each.field == field)
-    return Axis(field=field, values=_values(name, dimension))
-
-
-def _values(name: str, dimension: Dimension) -> tuple[object, ...]:
-    key = f"sweep.{name}.{dimension.field}"
-    options = {spelled(rung): rung for rung in dimension.rungs}
-    st.session_state.setdefault(key, [spelled(rung) for rung in dimension.usual])
-    own = [each for each in st.session_state[key] if each not in options]
-    chosen = st.multiselect(
-        "Its values",
-        [*options, *own],
-        key=key,
-        format_func=lambda each: dimension.words(options.get(each, each)),
-        accept_new_options=dimension.numeric,
-        help="Take some, or type your own." if dimension.numeric else None,
-        placeholder="choose at least one",
-        label_visibility="collapsed",
-        persist_state="session",
-    )
-    return _in_order(dimension.read(chosen), dimension)
-
-
-def _in_order(values: Sequence[object], dimension: Dimension) -> tuple[object, ...]:
-    """Numbers from small to large, and after them, or else, names as they are listed."""
-    rungs = list(dimension.rungs)
-    return tuple(
-        sorted(
-            values,
-            key=lambda value: (
-                (0, value) if isinstance(value, int | float) else (1, rungs.index(value))
-            ),
-        )
-    )
 
 
 def _seeds(recipe: Recipe) -> tuple[int, ...]:

@@ -1,0 +1,36 @@
+"""A zip of models with the script that measures them, to be taken to another device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from kdcore.handover.bundle import REQUIREMENTS, zipped
+from kdcore.measure import here
+
+READ_ME = """\
+On the device, with Python 3.10 or newer:
+
+    pip install -r requirements.txt
+    python measure_here.py --name "what to call this device"
+
+It takes a few minutes, and writes measured.json. Upload that file where this zip came from.
+"""
+
+
+def kit(name: str, models: Mapping[str, bytes]) -> bytes:
+    """The zip: ONNX files under these names, and all that it takes to measure them.
+
+    The same models give the same bytes.
+    """
+    files = {f"{file_stem(each)}.onnx": content for each, content in models.items()}
+    files["measure_here.py"] = Path(here.__file__).read_bytes()
+    files["requirements.txt"] = REQUIREMENTS.encode()
+    files["README.txt"] = READ_ME.encode()
+    return zipped(name, files)
+
+
+def file_stem(name: str) -> str:
+    """A model's name as any system's files may be called."""
+    kept = "".join(letter if letter.isascii() and letter.isalnum() else " " for letter in name)
+    return "-".join(kept.split())[:60] or "model"

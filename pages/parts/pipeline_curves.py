@@ -1,0 +1,84 @@
+"""How a pipeline's networks learn: live while they do, and to be looked at again afterwards."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from kdcore import charts
+from kdcore.pipeline import Pipeline
+from kdcore.result import Event
+from kdcore.runs.pipelines import PipelineRun
+from kdcore.tuning_charts import laps_table, tuning_curves
+from kdcore.waterfall import Lap
+from pages.parts.look import figure
+from pages.parts.services import runner
+
+
+def live_curves(run: PipelineRun) -> None:
+    """Of the member that is worked on: its recipe's training, then that of its stages."""
+    told, laps = runner().pipelines.heard(run.id, run.place)
+    if not told and not laps:
+        return
+    _draw(run.pipeline.members()[run.place], told, laps, f"{run.id}.live", ended=False)
+
+
+def kept_curves(run: PipelineRun, place: int) -> None:
+    """The same of a member of a pipeline that has ended, folded away."""
+    told, laps = _kept(run.id, run.attempt, place)
+    if not told and not laps:
+        return
+    with st.expander("How did they learn?", icon=":material/show_chart:"):
+        _draw(run.pipeline.members()[place], told, laps, run.id, ended=True)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _kept(pipeline_id: str, attempt: int, place: int) -> tuple[list[Event], list[Lap]]:
+    return runner().pipelines.heard(pipeline_id, place)
+
+
+def _draw(
+    pipeline: Pipeline, told: list[Event], laps: list[Lap], name: str, *, ended: bool
+) -> None:
+    """Side by side, or what there is of them."""
+    points, recipe = charts.frame(told), pipeline.recipe
+    of_stages = bool(laps) or (bool(pipeline.tunes()) and not ended)
+    columns = st.columns(bool(len(points)) + of_stages)
+    if len(points):
+        teacher_only = not (points["arm"] != "teacher").any()
+        steps = recipe.teacher_training.steps if teacher_only else recipe.training.steps
+        with columns[0]:
+            _of_recipe(points, steps, name, ended)
+    if of_stages:
+        with columns[-1]:
+            _of_stages(pipeline, laps, _level(points), name, ended)
+
+
+def _of_recipe(points: pd.DataFrame, steps: int, name: str, ended: bool) -> None:
+    figure(
+        charts.accuracy_curves(points, steps),
+        f"pipeline-students-{name}",
+        "Validation accuracy of both students over the steps, with the teacher's level.",
+        (lambda: points) if ended else None,
+    )
+
+
+def _of_stages(
+    pipeline: Pipeline, laps: list[Lap], teacher: float | None, name: str, ended: bool
+) -> None:
+    title = "Does training on bring it back?"
+    drawn = charts.awaited(title, "the stages' training, live")
+    if laps:
+        drawn = tuning_curves(laps, pipeline, teacher)
+    figure(
+        drawn,
+        f"pipeline-tuning-{name}",
+        "Validation accuracy over the steps of training on, compressed and not.",
+        (lambda: laps_table(laps)) if ended else None,
+    )
+
+
+def _level(points: pd.DataFrame) -> float | None:
+    """The teacher's accuracy on validation, where it was told."""
+    of = points[(points["arm"] == "teacher") & (points["metric"] == "accuracy")]
+    return None if not len(of) else float(of["value"].iloc[-1])

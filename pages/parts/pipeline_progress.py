@@ -1,0 +1,115 @@
+"""How far a pipeline is, which of its stages is under way, and what can be done with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from kdcore.errors import KdError
+from kdcore.pipeline import told
+from kdcore.pipeline_settings import after_stages
+from kdcore.result import Progress
+from kdcore.runs.pipelines import PipelineRun
+from kdcore.runs.store import RESTARTABLE
+from pages.parts.run_view import PHASES as OF_RUNS
+from pages.parts.services import runner, store, verbatim
+from pages.parts.widgets import duration
+
+CLOSING = "You may close this tab; it goes on."
+PHASES = OF_RUNS | {"measuring": "Measuring the latency of all models, in turns"}
+
+
+def header(run: PipelineRun) -> None:
+    """Its name, and what can be done with it now."""
+    st.subheader(verbatim(run.name), anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if not run.ended:
+            st.button(
+                "Stopping …" if run.stop_requested else "Stop",
+                icon=":material/stop_circle:",
+                disabled=run.stop_requested,
+                on_click=_try,
+                args=(runner().pipelines.request_stop, run.id),
+            )
+        elif run.state in RESTARTABLE:
+            st.button(
+                "Start again",
+                type="primary",
+                icon=":material/replay:",
+                on_click=_try,
+                args=(runner().restart_pipeline, run.id),
+            )
+        st.download_button(
+            "Pipeline",
+            data=run.pipeline.to_json(),
+            file_name=f"{run.id}.json",
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+            help="Its recipe and stages, for the command line.",
+            key="pipeline.json",
+        )
+        if run.ended:
+            with st.popover("Delete", icon=":material/delete:"):
+                st.markdown("Its models go with it; the run that it started from stays.")
+                st.button("Delete for good", type="primary", on_click=_delete, args=(run.id,))
+
+
+def _try(action: Any, pipeline_id: str) -> None:
+    try:
+        action(pipeline_id)
+    except KdError as error:
+        st.toast(str(error), icon=":material/error:")
+
+
+def _delete(pipeline_id: str) -> None:
+    _try(runner().delete_pipeline, pipeline_id)
+    st.query_params.pop("pipeline", None)
+
+
+def progress(run: PipelineRun) -> None:
+    """How far it is, or how it ended where that was not well."""
+    if run.state == "queued":
+        ahead = store().waiting(before=run.created)
+        waiting = f"Queued, {ahead} ahead." if ahead else "Waiting for a worker."
+        st.progress(0.0, text=f"{waiting} {CLOSING}")
+    elif run.state == "running":
+        _under_way(run)
+    elif run.state == "failed":
+        st.error(f"The pipeline failed: {verbatim(str(run.error))}", icon=":material/error:")
+    elif run.state == "interrupted":
+        st.warning(f"Interrupted: {run.error}. Press Start again.", icon=":material/power_off:")
+    elif run.state == "cancelled":
+        kept = "; what it had judged is kept" if run.attempt else " before it began"
+        st.info(f"You stopped this pipeline{kept}.", icon=":material/block:")
+
+
+def _under_way(run: PipelineRun) -> None:
+    now = run.progress
+    if now is None:
+        st.progress(0.0, text=f"Starting. {CLOSING}")
+        return
+    if now.phase == "compressing":
+        text, done = _stage(run, now)
+    else:
+        text, done = PHASES[now.phase], now.done
+    if now.seconds_left is not None and done < 1:
+        text += f", about {duration(now.seconds_left)} left of that"
+    of = f"{run.place + 1} of {len(run.members)}. " if len(run.members) > 1 else ""
+    again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
+    st.progress(min(1.0, done), text=f"{of}{text}{again}. {CLOSING}")
+
+
+def _stage(run: PipelineRun, now: Progress) -> tuple[str, float]:
+    """The stage that is under way, and the share of it that is done."""
+    pipeline = run.pipeline.members()[run.place]
+    count = len(pipeline.stages)
+    # what has a row is judged; the rest of the whole is this stage's
+    number = len(after_stages(run.members[run.place].rows)) + 1
+    whole = now.done * (count + 1)
+    if whole < 1 and pipeline.tunes():
+        return "Training the uncompressed student on, for as long", whole
+    number = min(number, count)
+    share = min(1.0, max(0.0, whole - number))
+    return f"Stage {number} of {count}: {told(pipeline.stages[number - 1])}", share
