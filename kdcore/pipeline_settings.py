@@ -138,8 +138,8 @@ def _add_settings(figure: go.Figure, rows: pd.DataFrame) -> None:
     figure.add_scatter(
         **{"x": rows["kB"], "y": rows["accuracy"], "name": "Compressed"},
         mode="markers+text" if named else "markers",
-        **{"text": rows["values"] if named else None, "textposition": "top center"},
-        error_y={"array": rows["sd"].astype(float).fillna(0.0), "thickness": 1.2, "width": 4},
+        **{"text": rows["values"] if named else None, "textposition": "top right"},
+        error_y={"array": rows["sd"].astype(float).fillna(0.0), **_around(look)},
         marker={
             **{"symbol": look.marker, "size": 11, "line": {"color": look.colour, "width": 1.2}},
             "color": np.where(rows["unbeaten"].astype(bool), look.colour, GREY),
@@ -149,6 +149,12 @@ def _add_settings(figure: go.Figure, rows: pd.DataFrame) -> None:
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
     )
+
+
+def _around(look: Look) -> dict[str, Any]:
+    """How a spread is drawn: fainter than the mark that it is around."""
+    red, green, blue = (int(look.colour[at : at + 2], 16) for at in (1, 3, 5))
+    return {"thickness": 1.2, "width": 4, "color": f"rgba({red},{green},{blue},0.5)"}
 
 
 def _distinct(beside: Sequence[Row]) -> dict[str, list[Row]]:
@@ -170,7 +176,7 @@ def _add_beside(figure: go.Figure, name: str, rows: Sequence[Row]) -> None:
     figure.add_scatter(
         x=[row.bytes / 1000 for row in rows],
         y=[100 * mean(row.accuracy) for row in rows],
-        error_y={"array": [100 * (spread(row.accuracy) or 0.0) for row in rows], "width": 4},
+        error_y={"array": [100 * (spread(row.accuracy) or 0.0) for row in rows], **_around(look)},
         **{"mode": "markers", "name": legend, "hovertext": said},
         marker={
             **{"color": look.colour, "symbol": look.marker + follows, "size": 11},
@@ -186,7 +192,7 @@ def _span(every: Sequence[float]) -> dict[str, Any]:
     low, high = min(every, default=1.0), max(every, default=1.0)
     if low > 0 and high / low > WIDE:
         room = 0.12 * log10(high / low)
-        few = "D2" if high / low < 100 else 1
+        few = "D2" if high / low < 300 else 1
         span = [log10(low) - room, log10(high) + room]
         return {"type": "log", "range": span, "dtick": few, "tickformat": "~g"}
     return {"range": [0, 1.12 * high], "tickformat": "~g", "nticks": 6}

@@ -12,6 +12,9 @@ from kdcore.pipeline import Pipeline, trainings
 from kdcore.waterfall import Lap
 
 COMPRESSED, BESIDE = "compressed", "trained on as long, not compressed"
+NAMES = {COMPRESSED: "Compressed", BESIDE: "Not compressed"}
+"""In the legend, which has one line on a phone."""
+
 COLUMNS = ("line", "stage", "seed", "step", "accuracy")
 
 
@@ -86,12 +89,12 @@ def _add_line(figure: go.Figure, points: pd.DataFrame, line: str) -> None:
             **{"showlegend": False, "hoverinfo": "skip"},
         )
     figure.add_scatter(
-        **{"x": of.index, "y": of["mean"], "name": line[:1].upper() + line[1:]},
+        **{"x": of.index, "y": of["mean"], "name": NAMES[line]},
         mode="lines" if len(of) > 1 else "lines+markers",
         marker={"symbol": look.marker if compressed else f"{look.marker}-open", "size": 8},
         line={
             **{"color": look.colour, "width": 2.5 if compressed else 1.5},
-            "dash": look.dash if compressed else "longdash",
+            "dash": look.dash if compressed else "6px,3px",
         },
         hovertemplate=f"The student {_said(line)} gets %{{y:.1f}} % right<extra></extra>",
     )

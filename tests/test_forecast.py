@@ -10,13 +10,15 @@ from kdcore import forecast as subject
 from kdcore.costs import student_costs
 from kdcore.errors import RecipeError
 from kdcore.experiment import run
-from kdcore.forecast import Forecast, forecast, sampled
+from kdcore.forecast import Forecast, forecast, pipeline_forecast, sampled
 from kdcore.group import run_sweep, run_together
 from kdcore.outcome import student_key
+from kdcore.pipeline import Pipeline
 from kdcore.recipe import Recipe
 from kdcore.result import Progress
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
+from kdcore.waterfall import PipelineResult
 
 
 @pytest.fixture
@@ -133,3 +135,59 @@ def test_a_student_of_another_task_is_another_kind_and_one_that_is_none_is_left_
     costs = student_costs([wrong, quick, other])
     assert set(costs) == {student_key(quick), student_key(other)}
     assert costs[student_key(quick)].onnx_bytes > costs[student_key(other)].onnx_bytes
+
+
+TUNED = [
+    {"kind": "fine-tune", "steps": 100},
+    {"kind": "quantize", "how": "aware", "tune": {"steps": 50}},
+]
+
+
+def test_each_training_on_counts_for_the_student_that_is_compressed_and_the_one_beside(
+    quick, shelf, monkeypatch
+):
+    """Three seeds: 2 x 100 steps and 50 as they are, 50 with rounding, at 1 and 3 ms a step."""
+    monkeypatch.setattr(subject, "forecast", lambda *_: Forecast(2.0, 5.0))
+    paces = {False: 0.001, True: 0.003}
+    monkeypatch.setattr(subject, "_pace", lambda *_, rounding: paces[rounding])
+    three = Recipe(**{**quick.model_dump(), "seeds": (0, 1, 2)})
+    found = pipeline_forecast(Pipeline(recipe=three, stages=TUNED), shelf)
+    assert found.teachers == 2.0
+    assert found.students == pytest.approx(5.0 + 3 * (250 * 0.001 + 50 * 0.003))
+    axes = [{"field": "stages.0.steps", "values": [100, 300]}]
+    varied = pipeline_forecast(Pipeline(recipe=three, stages=TUNED, axes=axes), shelf)
+    more = 3 * (650 * 0.001 + 50 * 0.003)  # students are trained once for both
+    assert varied.students == pytest.approx(found.students + more)
+
+
+def test_the_pace_of_a_training_on_is_that_of_the_very_work(quick, shelf):
+    found = pipeline_forecast(Pipeline(recipe=quick, stages=TUNED), shelf)
+    assert found.told
+    assert 0 < found.students < 60
+    assert shelf.teachers() == []
+
+
+def earlier(aside, **changes) -> PipelineResult:
+    recipe = {"student": {"options": {"widths": [8]}}, "seeds": [0, 1, 2]} | changes
+    pipeline = Pipeline(recipe=recipe, stages=[{"kind": "prune"}])
+    return PipelineResult(pipeline, (None,) * 4, {}, 100.0, aside=aside)
+
+
+def test_what_is_no_training_takes_as_long_for_each_model_as_it_took_earlier_ones():
+    """Four models took 2, 4 and 12 s: 1 s each is the median."""
+    known = [earlier(2.0), earlier(4.0), earlier(12.0)]
+    stages = [{"kind": "prune"}, *TUNED]
+    several = Pipeline(
+        recipe=known[0].pipeline.recipe,
+        stages=stages,
+        axes=[{"field": "stages.0.share", "values": [0.5, 0.9]}],
+    )
+    # teacher, two students, the one trained on as long, three stages; two settings
+    assert subject.aside(several, known) == pytest.approx(14.0)
+    assert subject.aside(known[0].pipeline, known) == pytest.approx(4.0)
+
+
+def test_without_an_earlier_pipeline_of_that_student_nobody_knows_the_rest():
+    pipeline = earlier(2.0).pipeline
+    others = [earlier(None), earlier(2.0, seeds=[0]), earlier(2.0, task="moons")]
+    assert subject.aside(pipeline, others) is None

@@ -26,7 +26,7 @@ from kdcore.stages.tuning import lesson_of, retold
 from kdcore.stages.work import calibration_samples
 from kdcore.statistics import paired_difference
 from kdcore.train.loop import logits
-from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, PipelineResult, Row
+from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, Lap, PipelineResult, Row
 
 RECIPE = {
     "teacher": {"options": {"widths": [32]}},
@@ -203,6 +203,27 @@ def test_a_training_on_is_the_recipes_own_but_for_steps_and_rate_and_learns_by_k
 def test_the_weights_of_a_recipe_by_kd_stay():
     found = retold(Recipe(soft_weight=0.3, hard_weight=0.7), FineTune())
     assert (found.soft_weight, found.hard_weight) == (0.3, 0.7)
+
+
+def test_each_report_of_a_training_on_is_told_with_its_stage_and_step(smaller):
+    result, told = smaller
+    laps = [each for each in told if isinstance(each, Lap)]
+    seeds = list(result.pipeline.recipe.seeds)
+    last = {(lap.stage, lap.seed): lap.step for lap in laps}
+    assert last == {(stage, seed): 30 for stage in (None, 1) for seed in seeds}
+    row = next(
+        place
+        for place, each in enumerate(told)
+        if isinstance(each, Row) and "train on" in each.name
+    )
+    tuning = [place for place, each in enumerate(told) if isinstance(each, Lap) and each.stage == 1]
+    assert max(tuning) < row  # live, not afterwards
+    assert all(0 <= lap.accuracy <= 1 for lap in laps)
+
+
+def test_what_is_no_training_is_told_apart_from_all_the_seconds(smaller):
+    result, _ = smaller
+    assert 0 < result.aside < result.seconds
 
 
 # single weights

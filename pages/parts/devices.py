@@ -144,17 +144,16 @@ def _device(models: Sequence[Timed], key: str, found: Measured, name: str, here:
     st.dataframe(in_words(rows), hide_index=True, alt=f"Latencies on {device} and {here}.")
     others = unmatched(models, found)
     missing = [each.name for each in models if each.name not in set(rows["model"])]
-    said = "Median of a call; both from files of the same content. " + _left_out(others, missing)
-    st.caption(verbatim(said) if others or missing else said)
+    st.caption(f"Median of a call, of files of the same content. {_left_out(others, missing)}")
 
 
 def _left_out(others: Sequence[str], missing: Sequence[str]) -> str:
     """What was measured there and does not stand here, and the other way round."""
     told = ""
     if others:
-        told += f"Also measured there, but of none of these models: {', '.join(others)}. "
+        told += f"Also measured there, but of none of these models: {verbatim(', '.join(others))}. "
     if missing:
-        told += f"Not measured there: {', '.join(missing)}."
+        told += f"Not measured there: {verbatim(', '.join(missing))}."
     return told
 
 

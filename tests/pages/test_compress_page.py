@@ -1,16 +1,20 @@
 """The page Compress."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
 from kdcore.errors import RecipeError
+from kdcore.forecast import UNTOLD, Forecast
 from kdcore.pipeline import Pipeline
+from kdcore.result import Event, Progress
 from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.runs.runner import Runner
 from kdcore.shelf import Shelf
-from kdcore.waterfall import Foreseen
+from kdcore.waterfall import Foreseen, Lap
 from tests import piped
+from tests.devices import measurement
 from tests.piped import PIPELINE
 
 PAGE = "pages/compress.py"
@@ -195,12 +199,162 @@ def test_of_several_settings_one_is_looked_at_at_a_time(open_page, kept, result)
     several = Pipeline(**PIPELINE.model_dump(exclude={"axes"}), axes=axes)
     members = [Member(result.rows, result), Member(error="less than one channel")]
     app = open_page(pipeline=kept(members=members, pipeline=several).id)
-    choice = next(each for each in app.selectbox if each.label == "Setting")
-    assert choice.options == ["share of stage 1: 0.5", "share of stage 1: 0.9"]
-    assert "Tries 2 settings of the share of stage 1: 0.5, 0.9" in text(app)
+    choice = next(each for each in app.selectbox if each.label == "Setting shown below")
+    share = "Stage 1: share of channels pruned"
+    assert choice.options == [f"{share} 0.5", f"{share} 0.9"]
+    assert app.selectbox(key="compress.x").value == "#1.share"  # it stays with its stage
+    assert app.multiselect(key="compress.x.#1.share").value == ["0.5", "0.9"]
+    assert len(charts(app)) == 5  # all settings, and the waterfall of the first
+    assert "Which setting is worth its bytes?" in charts(app)[0]
+    told = next(each.value for each in app.dataframe if "State" in each.value)
+    assert list(told[share]) == ["0.5", "0.9"]
+    assert list(told["State"]) == ["", "less than one channel"]
     choice.select_index(1).run()
     assert "less than one channel" in app.error[0].value
-    assert charts(app) == []
+    assert len(charts(app)) == 1
+
+
+def test_settings_are_compared_after_any_of_the_stages(open_page, kept, result):
+    axes = [{"field": "stages.1.steps", "values": [20, 40]}]
+    several = Pipeline(**PIPELINE.model_dump(exclude={"axes"}), axes=axes)
+    run = kept(members=[Member(result.rows, result), Member(result.rows[:5])], pipeline=several)
+    app = open_page(pipeline=run.id)
+    table = lambda: next(each.value for each in app.dataframe if "State" in each.value)  # noqa: E731
+    assert list(table()["On disk, kB"]) == ["1.00", "–"]  # the second is not there yet
+    app.button_group(key=f"pipeline.after.{run.id}").set_value(0).run()
+    assert list(table()["On disk, kB"]) == ["2.50", "2.50"]
+
+
+def test_two_axes_are_chosen_said_and_started_together(open_page, finished, pipelines):
+    finished("mine")
+    app = open_page()
+    app.selectbox(key="compress.x").set_value("#1.share").run()
+    app.multiselect(key="compress.x.#1.share").set_value(["0.5", "0.9", "0.75"])
+    app.selectbox(key="compress.y").set_value("recipe.temperature").run()
+    app.multiselect(key="compress.y.recipe.temperature").set_value(["1", "4"]).run()
+    assert "6 settings × 3 seeds. Trains at least 13 networks" in text(app)
+    app.button(key="compress.down.1").click().run()  # its axis goes with it
+    button(app, "Compress").click().run()
+    (run,) = pipelines.find()
+    assert [(axis.field, axis.values) for axis in run.pipeline.axes] == [
+        *(("stages.1.share", (0.5, 0.75, 0.9)), ("recipe.temperature", (1, 4)))
+    ]
+    assert "static int8, 6 settings: mine" in run.name
+
+
+def test_an_axis_without_values_is_refused_in_a_sentence(open_page, finished):
+    finished()
+    app = open_page()
+    app.selectbox(key="compress.x").set_value("#2.steps").run()
+    app.multiselect(key="compress.x.#2.steps").set_value(["many"]).run()
+    assert "Stage 2: steps: 'many' is no whole number" in app.error[0].value
+    assert button(app, "Compress").disabled
+
+
+# how long it takes
+
+
+def test_the_time_is_on_the_button_with_what_it_rests_on(open_page, kept, result, monkeypatch):
+    told = Forecast(teachers=4.0, students=20.0)
+    monkeypatch.setattr(Runner, "forecast", lambda self, pipeline: told)
+    kept(members=[Member(result.rows, replace(result, aside=14.0))])  # seven models, 2 s each
+    app = open_page(pipeline=kept("cancelled").id)
+    assert app.button(key="compress.start").label == "Compress (about 38 s)"
+    assert "Its training takes about 24 s here, by a short trial; all the rest about 14 s" in (
+        text(app)
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "label", "said"),
+    [
+        (Forecast(4.0, 20.0), "Compress (over 24 s)", "is unknown until one pipeline of this"),
+        (UNTOLD, "Compress", "How long it takes is unknown."),
+        (None, "Compress", "How long it takes is being tried."),
+    ],
+)
+def test_what_is_not_known_of_the_time_is_said(open_page, finished, monkeypatch, told, label, said):
+    monkeypatch.setattr(Runner, "forecast", lambda self, pipeline: told)
+    finished()
+    app = open_page()
+    assert app.button(key="compress.start").label == label
+    assert said in text(app)
+
+
+# while it trains
+
+
+def test_the_stage_that_is_under_way_is_named_with_its_own_bar_and_its_curves(
+    open_page, kept, pipelines, result
+):
+    rows = tuple(replace(row, latency=()) for row in result.rows[:5])
+    run = kept("running", [Member(rows)])  # the first of three stages is judged
+    told = [Event("teacher", 0, 20, {"accuracy": 0.97}, 1.0)]
+    laps = [Lap(None, 0, 20, 0.96), Lap(1, 0, 10, 0.94)]
+    half = Progress("compressing", 2.5 / 4, 12.0)
+    pipelines.record(run, (0, half), heard={0: [*told, *laps]})
+    app = open_page(pipeline=run.id)
+    (bar,) = app.get("progress")
+    assert bar.proto.value == 50
+    assert "Stage 2 of 3: train on with the teacher, 20 steps, about 12 s left" in bar.proto.text
+    learnt, tuned, *_ = charts(app)
+    assert "How good is the teacher?" in learnt
+    assert "Does training on bring it back?" in tuned
+    assert json.loads(tuned)["layout"]["xaxis"]["range"] == [0, 20]
+
+
+def test_the_curves_can_be_looked_at_again(open_page, kept, pipelines):
+    run = kept("running")
+    pipelines.record(run, heard={0: [Lap(None, 0, 20, 0.96), Lap(1, 0, 10, 0.94)]})
+    pipelines.finish(run, "done")
+    app = open_page(pipeline=run.id)
+    assert "How did they learn?" in [each.label for each in app.expander]
+    assert any("Does training on bring it back?" in spec for spec in charts(app))
+
+
+# other devices
+
+
+def upload(app, *files):
+    (uploader,) = app.get("file_uploader")
+    uploader.set_value([(name, content.encode(), "application/json") for name, content in files])
+    app.run()
+
+
+def test_another_devices_latency_stands_beside_this_ones(open_page, kept):
+    app = open_page(pipeline=kept().id)
+    files = {"big": b"onnx of teacher", "odd": b"none of these"}
+    upload(app, ("measured.json", measurement(files, [("big", 1, 1, 0.04), ("odd", 1, 1, 9.0)])))
+    assert "How fast is it there?" in charts(app)[-1]
+    assert "a board" in text(app)
+    assert "of none of these models: odd" in text(app)
+    table = app.dataframe[-1].value
+    # 10 µs here, 40 there
+    assert table.iloc[0][["Model", "Here", "There", "Times as long"]].tolist() == [
+        *("teacher", "10 µs", "40 µs", "4")
+    ]
+    app.switch_page("pages/decide.py").run()
+    app.switch_page(PAGE).run()  # it is kept while the visitor looks elsewhere
+    assert "How fast is it there?" in charts(app)[-1]
+    button(app, "Forget").click().run()
+    assert not any("How fast is it there?" in spec for spec in charts(app))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{}", "this is no measurement that measure_here.py wrote"),
+        (measurement({"odd": b"else"}, [("odd", 1, 1, 9.0)]), "is of other files (odd) than these"),
+    ],
+)
+def test_a_file_that_is_no_measurement_of_these_models_is_refused_in_a_sentence(
+    open_page, kept, content, said
+):
+    app = open_page(pipeline=kept().id)
+    before = len(charts(app))
+    upload(app, ("wrong.json", content))
+    assert said in app.error[0].value
+    assert len(charts(app)) == before
 
 
 def test_an_example_fills_the_form_and_is_started_under_its_name(open_page, pipelines):

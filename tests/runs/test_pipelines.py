@@ -9,13 +9,14 @@ import pytest
 
 from kdcore.errors import RecipeError, RunError
 from kdcore.pipeline import Pipeline
-from kdcore.result import Progress
+from kdcore.result import Event, Progress
 from kdcore.runs import runner, worker
 from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.runs.runner import Runner
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from kdcore.stages.foresee import foreseen
+from kdcore.waterfall import Lap
 from tests.piped import PIPELINE, RECIPE, finished
 from tests.processes import cluster_pid, eventually, kill_cluster
 
@@ -117,6 +118,47 @@ def test_what_an_earlier_attempt_still_writes_changes_nothing(pipelines, result)
     assert pipelines.record(now, (0, PROGRESS))
     found = pipelines.get(submitted.id)
     assert (found.state, found.attempt, found.members) == ("running", 2, (Member(),))
+
+
+def test_what_members_tell_while_they_train_is_read_member_by_member(
+    pipelines, settings, result, monkeypatch
+):
+    seen, event = [], Event("teacher", 0, 20, {"accuracy": 0.9}, 1.0)
+    beside, lap = Lap(None, 0, 10, 0.91), Lap(1, 2, 30, 0.93)
+    look = lambda: seen.append(pipelines.heard(submitted.id, 0))  # noqa: E731
+    several = Pipeline(
+        **PIPELINE.model_dump(exclude={"axes"}),
+        axes=[{"field": "stages.0.share", "values": [0.5, 0.9]}],
+    )
+    rows = told_of(result)
+    acting(
+        *(monkeypatch, (0, event), (0, beside), rows[0], look),
+        *((0, lap), *rows[1:], (1, lap), *told_of(result, place=1)),
+    )
+    submitted = pipelines.submit(several, "mine")
+    worker.execute_pipeline(submitted.id, settings)
+    assert seen == [([event], [beside])]  # while it is under way
+    assert pipelines.heard(submitted.id, 0) == ([event], [beside, lap])
+    assert pipelines.heard(submitted.id, 1) == ([], [lap])
+    pipelines.delete(submitted.id)
+    assert pipelines.heard(submitted.id, 0) == ([], [])
+
+
+def test_another_attempt_tells_from_the_beginning(pipelines, settings, result, monkeypatch):
+    submitted, lap = pipelines.submit(PIPELINE, "mine"), Lap(1, 2, 30, 0.93)
+    acting(monkeypatch, (0, lap), (0, PROGRESS), (0, RecipeError("no")))
+    worker.execute_pipeline(submitted.id, settings)
+    assert pipelines.heard(submitted.id, 0) == ([], [lap])
+    acting(monkeypatch, *told_of(result))
+    pipelines.restart(submitted.id)
+    worker.execute_pipeline(submitted.id, settings)
+    assert pipelines.heard(submitted.id, 0) == ([], [])
+
+
+def test_how_long_its_training_takes_is_told_unless_the_worker_is_at_work(settings):
+    assert worker.forecast(PIPELINE, settings).students > 0
+    with worker._one_at_a_time:
+        assert worker.forecast(PIPELINE, settings) is None
 
 
 def test_a_failure_is_kept_as_its_sentence(pipelines, settings, monkeypatch):

@@ -1,0 +1,82 @@
+"""Latency on other devices, beside that of the machine that judged the models."""
+
+import hashlib
+import io
+import zipfile
+
+import pytest
+
+from kdcore.charts import LOOKS
+from kdcore.errors import UploadError
+from kdcore.handover import measured
+from kdcore.handover.elsewhere import Timed, device_chart, elsewhere, in_words, unmatched
+from kdcore.handover.kit import kit
+from tests.devices import measurement
+
+TEACHER, STUDENT = b"onnx of the teacher", b"onnx of the student"
+
+
+def file_of(content: bytes) -> str:
+    """Its name on the shelf."""
+    return f"{hashlib.sha256(content).hexdigest()[:32]}.onnx"
+
+
+MODELS = [
+    Timed("Teacher", "teacher", file_of(TEACHER), {1: 0.05, 32: 0.4}),
+    Timed("Student", "distilled", file_of(STUDENT), {1: 0.02}),
+]
+
+
+@pytest.fixture
+def found():
+    """A device that measured the teacher, and something else, at two batches."""
+    cells = [("big", 1, 1, 0.2), ("big", 1, 4, 0.1), ("big", 8, 1, 1.0), ("other", 1, 1, 3.0)]
+    return measured.read(measurement({"big": TEACHER, "other": b"else"}, cells))
+
+
+def test_models_are_known_by_their_files_whatever_the_device_calls_them(found):
+    rows = elsewhere(MODELS, found)
+    assert list(rows["model"]) == ["Teacher"] * 3
+    assert list(rows["device_ms"]) == [0.2, 0.1, 1.0]
+    assert unmatched(MODELS, found) == ("other",)
+
+
+def test_only_what_was_measured_alike_is_held_against_each_other(found):
+    rows = elsewhere(MODELS, found)  # one thread, and a batch that was measured here too
+    assert rows["times"].tolist()[0] == pytest.approx(4.0)
+    assert rows["times"].isna().tolist() == [False, True, True]
+    assert list(in_words(rows)["Times as long"]) == ["4", "–", "–"]
+    assert list(in_words(rows)["There"]) == ["200 µs", "100 µs", "1 ms"]
+
+
+def test_a_measurement_of_other_files_is_refused_in_a_sentence(found):
+    with pytest.raises(UploadError, match=r"is of other files \(big, other\) than these"):
+        elsewhere(MODELS[1:], found)
+
+
+def test_here_is_filled_and_there_hollow_in_the_models_own_look(found):
+    figure = device_chart(elsewhere(MODELS, found), 1, "a board", "here")
+    here, there = [trace for trace in figure.data if trace.hovertext is not None]
+    assert (list(here.x), list(there.x)) == ([50.0], [200.0])
+    look = LOOKS["teacher"]
+    assert list(here.marker.color) == list(there.marker.color) == [look.colour]
+    assert list(here.marker.symbol) == [look.marker]
+    assert list(there.marker.symbol) == [f"{look.marker}-open"]
+    assert "200 µs on a board<br>4 times as long as here" in there.hovertext[0]
+    assert figure.layout.title.text == "How fast is it there?"
+
+
+def test_a_batch_that_was_not_measured_with_one_thread_is_refused(found):
+    with pytest.raises(ValueError, match="batch of 32"):
+        device_chart(elsewhere(MODELS, found), 32, "a board", "here")
+
+
+def test_the_kit_holds_the_models_and_the_script_that_measures_them():
+    made = kit("measure-me", {"Teacher": TEACHER, "prune 50% of the channels": STUDENT})
+    with zipfile.ZipFile(io.BytesIO(made)) as archive:
+        names = {name.removeprefix("measure-me/") for name in archive.namelist()}
+        assert archive.read("measure-me/prune-50-of-the-channels.onnx") == STUDENT
+    assert names == {
+        *("Teacher.onnx", "prune-50-of-the-channels.onnx"),
+        *("measure_here.py", "requirements.txt", "README.txt"),
+    }
