@@ -28,7 +28,7 @@ WIDE = 4.0
 BESIDE: dict[str, tuple[Look, str, str]] = {
     TEACHER: (LOOKS["teacher"], "", LOOKS["teacher"].short),
     CONTROL: (LOOKS["control"], "", LOOKS["control"].short),
-    ORIGINAL: (LOOKS["distilled"], "-open", "Distilled, not compressed"),
+    ORIGINAL: (LOOKS["distilled"], "-open", "Not compressed"),
 }
 """Of the models that no stage has changed: look, what follows the marker's name, and the legend."""
 
@@ -122,7 +122,7 @@ def settings_chart(
         figure.add_scatter(
             **{"x": ringed["kB"], "y": ringed["accuracy"], "mode": "markers"},
             marker={"symbol": "circle-open", "size": 22, "color": CHOSEN, "line": {"width": 3}},
-            **{"name": "shown below", "hoverinfo": "skip"},
+            **{"name": "shown below", "hoverinfo": "skip", "showlegend": False},
             unselected={"marker": {"opacity": 1}},
         )
     every = [*rows["kB"], *(row.bytes / 1000 for of in drawn.values() for row in of)]

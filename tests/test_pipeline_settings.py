@@ -45,7 +45,7 @@ def test_marks_keep_their_looks_and_open_their_setting(found):
     marks = {trace.name: trace for trace in figure.data if trace.name}
     assert marks["Teacher"].marker.color == LOOKS["teacher"].colour
     assert list(marks["Teacher"].x) == [10.0]  # once, though four settings have it
-    assert marks["Distilled, not compressed"].marker.symbol == "circle-open"
+    assert marks["Not compressed"].marker.symbol == "circle-open"
     assert list(marks["Compressed"].customdata) == [0, 1, 2]
     assert list(marks["Compressed"].text) == ["¼", "½", "¾"]
     assert marks["shown below"].marker.color == CHOSEN

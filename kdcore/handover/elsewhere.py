@@ -20,7 +20,7 @@ from kdcore.result import ArmName
 HASHED = 32
 """Of a file's SHA-256 in hex, so much is its name on the shelf."""
 
-LINE, LONGEST = 46, 34
+LINE, LONGEST = 46, 40
 """Pixels for each model, and letters of its name that are drawn; all of it is in the hover text."""
 
 COLUMNS = (
@@ -135,8 +135,8 @@ def device_chart(rows: pd.DataFrame, batch: int, device: str, here: str) -> go.F
     every = [*of["device_ms"], *of.loc[both, "here_ms"]]
     figure.update_xaxes(title=f"µs for {many}, one thread, median", **_span(every))
     figure.update_yaxes(visible=False, range=[-0.45, len(of) - 0.3])
-    framed(figure, "How fast is it there?", LINE * len(of) + 170)
-    return figure.update_layout(annotations=notes, margin_t=108, hovermode="closest")
+    framed(figure, "How fast is it there?", LINE * len(of) + 150)
+    return figure.update_layout(annotations=notes, margin_t=88, hovermode="closest")
 
 
 def _add_marks(

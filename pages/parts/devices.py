@@ -131,7 +131,7 @@ def _device(models: Sequence[Timed], key: str, found: Measured, name: str, here:
         return  # brought for models that stand elsewhere
     device = found.device.name or "the device"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{verbatim(device_name(found))}**, {verbatim(found.taken)}")
+        st.markdown(f"**{verbatim(device_name(found))}**, {verbatim(found.taken[:10])}")
         st.button(
             "Forget",
             icon=":material/close:",

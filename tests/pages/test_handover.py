@@ -6,6 +6,7 @@ from threading import Lock
 
 from kdcore.shelf import Shelf
 from pages.parts.handover import bundle_of, report_of
+from tests.devices import measurement
 
 
 def buttons(app):
@@ -35,3 +36,20 @@ def test_where_a_file_is_gone_the_buttons_say_so(open_app, finished, settings):
 def test_a_run_that_has_not_ended_hands_out_nothing(open_app, store, quick):
     waiting = store.submit(quick, "waiting")
     assert not {"Report", "Bundle"} & set(buttons(open_app(run=waiting.id)))
+
+
+def test_a_finished_runs_models_are_held_against_what_another_device_took(
+    open_app, finished, settings
+):
+    run = finished("to be measured elsewhere")
+    shelf = Shelf(settings.home / "artifacts")
+    student = shelf.get(run.result.artifacts["distilled.onnx"])
+    app = open_app(run=run.id)
+    (uploader,) = app.file_uploader
+    content = measurement({"model": student}, [("model", 1, 1, 5.0)])
+    uploader.set_value([("measured.json", content.encode(), "application/json")]).run()
+    drawn = [each.proto.spec for each in app.get("plotly_chart")]
+    assert sum("How fast is it there?" in spec for spec in drawn) == 1
+    table = next(each.value for each in app.dataframe if "Times as long" in each.value)
+    assert table["Model"].tolist() == ["Student, distilled"]  # as the bundle calls it: model
+    assert table["There"].tolist() == ["5 ms"]
