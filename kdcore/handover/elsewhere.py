@@ -87,14 +87,16 @@ def unmatched(models: Sequence[Timed], found: Measured) -> tuple[str, ...]:
     return tuple(each.name for each in found.models if each.sha256[:HASHED] not in known)
 
 
-def in_words(rows: pd.DataFrame) -> pd.DataFrame:
-    """The table of `elsewhere` for a reader."""
+def in_words(rows: pd.DataFrame, here: str = "here") -> pd.DataFrame:
+    """The table of `elsewhere` for a reader; here: where the models were judged."""
     return pd.DataFrame(
         {
             "Model": row["model"],
             "Samples in a call": row["batch"],
             "Threads": row["threads"],
-            "Here": "–" if pd.isna(row["here_ms"]) else time_text(row["here_ms"]),
+            here[:1].upper() + here[1:]: "–"
+            if pd.isna(row["here_ms"])
+            else time_text(row["here_ms"]),
             "There": time_text(row["device_ms"]),
             "Times as long": "–" if pd.isna(row["times"]) else f"{row['times']:.2g}",
             "95 % of calls within": time_text(row["p95_ms"]),
@@ -105,11 +107,11 @@ def in_words(rows: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def device_chart(rows: pd.DataFrame, batch: int, device: str, here: str) -> go.Figure:
+def device_chart(rows: pd.DataFrame, batch: int, device: str, here: str = "here") -> go.Figure:
     """Median latency with one thread, here and on a device, a line for each model.
 
-    rows: of `elsewhere`; device, here: what to call both. Raises ValueError where that batch was
-    not measured with one thread.
+    rows: of `elsewhere`; device, here: what to call both, "a Raspberry Pi" and "here".
+    Raises ValueError where that batch was not measured with one thread.
     """
     of = rows[(rows["batch"] == batch) & (rows["threads"] == 1)].reset_index(drop=True)
     if not len(of):
@@ -123,8 +125,9 @@ def device_chart(rows: pd.DataFrame, batch: int, device: str, here: str) -> go.F
                 **{"mode": "lines", "hoverinfo": "skip", "showlegend": False},
                 line={"color": "rgba(128,128,128,0.6)", "width": 2},
             )
-    _add_marks(figure, of[both], [p for p, is_both in zip(places, both, strict=True) if is_both])
-    _add_marks(figure, of, places, device)
+    of_both = [place for place, known in zip(places, both, strict=True) if known]
+    _add_marks(figure, of[both], of_both, here)
+    _add_marks(figure, of, places, here, device)
     for name, symbol in ((here, "circle"), (device, "circle-open")):
         figure.add_scatter(
             **{"x": [None], "y": [None], "mode": "markers", "name": escape(name)},
@@ -140,7 +143,7 @@ def device_chart(rows: pd.DataFrame, batch: int, device: str, here: str) -> go.F
 
 
 def _add_marks(
-    figure: go.Figure, of: pd.DataFrame, places: Sequence[int], device: str = ""
+    figure: go.Figure, of: pd.DataFrame, places: Sequence[int], here: str, device: str = ""
 ) -> None:
     """The marks of a machine: filled here, hollow on a device."""
     looks = [LOOKS[role] for role in of["role"]]
@@ -152,18 +155,18 @@ def _add_marks(
             "symbol": [look.marker + ("-open" if device else "") for look in looks],
             **{"size": 11, "line": {"width": 2.5 if device else 0}},
         },
-        hovertext=[_sentence(row, device) for row in of.to_dict("records")],
+        hovertext=[_sentence(row, here, device) for row in of.to_dict("records")],
         **{"hovertemplate": "%{hovertext}<extra></extra>", "showlegend": False},
     )
 
 
-def _sentence(row: Mapping[Any, Any], device: str) -> str:
+def _sentence(row: Mapping[Any, Any], here: str, device: str) -> str:
     name = escape(str(row["model"]))
     if not device:
-        return f"{name}: {time_text(row['here_ms'])} here"
+        return f"{name}: {time_text(row['here_ms'])} {here}"
     said = f"{name}: {time_text(row['device_ms'])} on {escape(device)}"
     if not pd.isna(row["times"]):
-        said += f"<br>{row['times']:.2g} times as long as here"
+        said += f"<br>{row['times']:.2g} times as long as {here}"
     said += f"<br>95 % of calls within {time_text(row['p95_ms'])}"
     return said + ("<br>noisy: something else used the device" if row["noisy"] else "")
 

@@ -51,7 +51,7 @@ def _turn() -> Lock:
 
 def devices(models: Sequence[Timed], name: str, here: str = "here") -> None:
     """What other devices take for these models, and the way to find out; name: of the kit, and
-    before the widgets' keys; here: what to call the machine that judged them.
+    before the widgets' keys; here: where they were judged.
     """
     if not models:
         return
@@ -141,7 +141,7 @@ def _device(models: Sequence[Timed], key: str, found: Measured, name: str, here:
             args=(key,),
         )
     _chart(rows, device, here, f"{name}-{key[:12]}")
-    st.dataframe(in_words(rows), hide_index=True, alt=f"Latencies on {device} and {here}.")
+    st.dataframe(in_words(rows, here), hide_index=True, alt=f"Latencies on {device} and {here}.")
     others = unmatched(models, found)
     missing = [each.name for each in models if each.name not in set(rows["model"])]
     st.caption(f"Median of a call, of files of the same content. {_left_out(others, missing)}")

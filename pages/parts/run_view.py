@@ -72,7 +72,7 @@ def _watched(run_id: str, ended: bool) -> None:
         if run.result.measured:
             _costs(run.result, "the gallery's" if run.shown else "this")
         if run.ended:
-            devices(of_run(run), run.id, "the gallery's machine" if run.shown else "here")
+            devices(of_run(run), run.id, "on the gallery's machine" if run.shown else "here")
             _answers(run)
 
 

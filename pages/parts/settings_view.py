@@ -56,9 +56,9 @@ def _all_settings(run: PipelineRun, sides: list[Side], key: str) -> None:
             alt="Test accuracy of every setting against its bytes on disk.",
         )
         st.caption(
-            "Click a mark, or tick a row, to open that setting below; ringed is the one open. Dotted: no other setting is "
-            "better in both; grey: another one is. The best of many, picked on the test split, "
-            "looks better than it is."
+            "Click a mark, or tick a row, to open that setting below; ringed is what is open. "
+            "Dotted: no other setting is better in both; grey: another one is. The best of many, "
+            "picked on the test split, looks better than it is."
         )
     _table(run, sides, stage, key)
 
