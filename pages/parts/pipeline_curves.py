@@ -20,7 +20,8 @@ def live_curves(run: PipelineRun) -> None:
     told, laps = runner().pipelines.heard(run.id, run.place)
     if not told and not laps:
         return
-    _draw(run.pipeline.members()[run.place], told, laps, f"{run.id}.live", ended=False)
+    level = _level(told or runner().pipelines.heard(run.id, _began(run, run.place))[0])
+    _draw(run.pipeline.members()[run.place], told, laps, level, f"{run.id}.live")
 
 
 def kept_curves(run: PipelineRun, place: int) -> None:
@@ -29,7 +30,8 @@ def kept_curves(run: PipelineRun, place: int) -> None:
     if not told and not laps:
         return
     with st.expander("How did they learn?", icon=":material/show_chart:"):
-        _draw(run.pipeline.members()[place], told, laps, run.id, ended=True)
+        level = _level(told or _kept(run.id, run.attempt, _began(run, place))[0])
+        _draw(run.pipeline.members()[place], told, laps, level, run.id, ended=True)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -37,8 +39,22 @@ def _kept(pipeline_id: str, attempt: int, place: int) -> tuple[list[Event], list
     return runner().pipelines.heard(pipeline_id, place)
 
 
+def _began(run: PipelineRun, place: int) -> int:
+    """The first member of the same recipe: its students' training was told under that one."""
+    members = run.pipeline.members()
+    return next(
+        first for first in range(place + 1) if members[first].recipe == members[place].recipe
+    )
+
+
 def _draw(
-    pipeline: Pipeline, told: list[Event], laps: list[Lap], name: str, *, ended: bool
+    pipeline: Pipeline,
+    told: list[Event],
+    laps: list[Lap],
+    level: float | None,
+    name: str,
+    *,
+    ended: bool = False,
 ) -> None:
     """Side by side, or what there is of them."""
     points, recipe = charts.frame(told), pipeline.recipe
@@ -51,7 +67,7 @@ def _draw(
             _of_recipe(points, steps, name, ended)
     if of_stages:
         with columns[-1]:
-            _of_stages(pipeline, laps, _level(points), name, ended)
+            _of_stages(pipeline, laps, level, name, ended)
 
 
 def _of_recipe(points: pd.DataFrame, steps: int, name: str, ended: bool) -> None:
@@ -78,7 +94,7 @@ def _of_stages(
     )
 
 
-def _level(points: pd.DataFrame) -> float | None:
+def _level(told: list[Event]) -> float | None:
     """The teacher's accuracy on validation, where it was told."""
-    of = points[(points["arm"] == "teacher") & (points["metric"] == "accuracy")]
-    return None if not len(of) else float(of["value"].iloc[-1])
+    of = [e.metrics["accuracy"] for e in told if e.arm == "teacher" and "accuracy" in e.metrics]
+    return of[-1] if of else None
