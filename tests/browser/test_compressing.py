@@ -74,7 +74,10 @@ def test_stages_are_set_run_and_read_and_every_model_is_handed_out(visit, run, s
     assert kept.pipeline.axes[0].values == (0.25, 0.5)
 
     marks = tab.locator(f".st-key-figure-settings-{kept.id} .scatterlayer .point")
-    marks.nth(marks.count() - 2).click(force=True)  # the last is the ring around the one shown
+    mark = marks.nth(marks.count() - 2)  # the last is the ring around the one shown
+    mark.hover(force=True)
+    tab.locator(".hoverlayer").get_by_text("right with").first.wait_for()
+    mark.click(force=True)
     tab.get_by_text("Stage 1: share of channels pruned 0.5").wait_for()
 
     tab.get_by_text("How fast is it on another device?").click()
