@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import TypeAdapter
@@ -22,6 +23,10 @@ Phase = Literal["data", "teacher", "assistants", "students", "compressing", "mea
 
 SHARE = "share of gradient: "
 """Before a term's name, in an event's metrics: the term's share of the pull on the student."""
+
+
+NOISY = 1.1
+"""What takes so many times as long as it should was not measured alone."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,13 @@ class Latency:
     low_ms: float
     high_ms: float
     cpu_ms: float
+
+    @property
+    def noisy(self) -> bool:
+        """Whether the clock ran so much longer than the one thread worked that others had its core
+        for part of that.
+        """
+        return self.median_ms > NOISY * self.cpu_ms
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,25 @@ class Result:
     chain: tuple[Arm, ...] = ()
     compared: tuple[tuple[str, str, str], ...] = ()
     precision: Precision = "float32"
+
+    @property
+    def latency_doubt(self) -> str:
+        """A sentence, where the latencies themselves show that they are not to be trusted: a core
+        that was shared, or a larger batch that took less time than a smaller one; else empty.
+        """
+        taken = [arm.latency for arm in self.arms.values()]
+        shared = any(each.noisy for latency in taken for each in latency)
+        turned = any(
+            large.batch > small.batch and NOISY * large.median_ms < small.median_ms
+            for latency in taken
+            for small, large in pairwise(latency)
+        )
+        if not (shared or turned):
+            return ""
+        return (
+            "The machine was busy with something else while these latencies were taken: don't rely "
+            "on them, and run the recipe again when it is at rest."
+        )
 
     @property
     def measured(self) -> bool:

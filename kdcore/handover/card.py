@@ -122,6 +122,7 @@ def notes(of: Finished) -> str:
         "for shares, the bootstrap's for precision, recall and F1, the normal one for the loss. "
         f"Times on {machine.get('system', 'the machine')}, {machine.get('cores', '?')} cores: "
         f"onnxruntime {machine.get('onnxruntime', '')}, one thread, warmed up, in turns."
+        + (f" {result.latency_doubt}" if result.latency_doubt else "")
     )
 
 

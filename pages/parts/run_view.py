@@ -278,11 +278,14 @@ def _costs(result: Result, whose: str) -> None:
                 lambda: charts.cost_rows(result.arms),
             )
     picture_format()
+    if result.latency_doubt:
+        st.warning(result.latency_doubt, icon=":material/timer_off:")
     machine = result.machine
     st.caption(
         f"Latency on {whose} machine ({machine['system']}, {machine['cores']} cores): onnxruntime "
         f"{machine['onnxruntime']}, float32, one thread, warmed up, calls interleaved, median of "
-        "60 samples. Size: the ONNX file with its weights inside. Both of the first seed's models."
+        "60 samples; students that are one network share it. Size: the ONNX file with its weights "
+        "inside. Both of the first seed's models."
     )
 
 
