@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from kdcore import cli_pipeline, handing
+from kdcore.command import command, file_command
 from kdcore.errors import HomeError, KdError, RecipeError, UploadError
 from kdcore.files import file_name
 from kdcore.recipe import Recipe
@@ -33,7 +34,11 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0, or 2 for a bad recipe, or 1 for anything else; errors are one sentence."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        parser.print_help(sys.stderr)
+        return 2
+    options = parser.parse_args(arguments)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # JSON is, whatever the terminal's locale
     try:
@@ -49,49 +54,49 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m kdcore", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    run = commands.add_parser("run", help="run a recipe; the result is one JSON object on stdout")
-    run.add_argument("recipe", metavar="RECIPE.json")
-    run.add_argument(
-        "--out", type=Path, metavar="DIR", help="also write the models and curves here"
-    )
-    run.set_defaults(command=_run)
-    sweep = commands.add_parser("sweep", help="run a sweep; stdout gets a table as CSV")
-    sweep.add_argument("sweep", metavar="SWEEP.json")
-    sweep.add_argument(
-        "--out", type=Path, metavar="DIR", help="also write sweep.json, .csv and .parquet here"
-    )
-    sweep.set_defaults(command=_sweep)
-    search = commands.add_parser("search", help="search for settings; stdout gets a table as CSV")
-    search.add_argument("search", metavar="SEARCH.json")
-    search.add_argument(
-        "--out", type=Path, metavar="DIR", help="also write search.json, trials.csv and best.json"
-    )
-    search.set_defaults(command=_search)
-    gallery = commands.add_parser("gallery", help="run recipes for visitors to find at once")
+    for function, *told in (
+        (
+            *(_run, "run", "run a recipe; the result is one JSON object on stdout"),
+            "assets/recipes/digits-few-labels.json --out my-run",
+            "also write the models and curves here",
+        ),
+        (
+            *(_sweep, "sweep", "run a sweep; stdout gets a table as CSV"),
+            "assets/sweeps/digits-how-long.json --out my-map",
+            "also write sweep.json, .csv and .parquet here",
+        ),
+        (
+            *(_search, "search", "search for settings; stdout gets a table as CSV"),
+            "search.json --out my-search",
+            "also write search.json, trials.csv and best.json here",
+        ),
+    ):
+        file_command(commands, *told).set_defaults(command=function)
+    gallery = command(commands, "gallery", "run recipes for visitors to find at once")
     gallery.add_argument("recipes", metavar="RECIPE.json", nargs="+", type=Path)
     gallery.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the app's KDCORE_GALLERY"
     )
     gallery.set_defaults(command=_gallery)
     cli_pipeline.add(commands)
-    serve = commands.add_parser("cluster", help="serve this machine's workers until they are idle")
+    serve = command(commands, "cluster", "serve this machine's workers until they are idle")
     serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
     serve.set_defaults(command=_cluster)
-    catalogue = commands.add_parser("catalogue", help="print all definitions as JSON")
+    catalogue = command(commands, "catalogue", "print all definitions as JSON")
     catalogue.set_defaults(command=_catalogue)
     listings = {"tasks": _tasks, "architectures": _architectures, "methods": _methods}
-    for name, command in listings.items():
-        listing = commands.add_parser(name, help=f"print a table of all {name}")
+    for name, function in listings.items():
+        listing = command(commands, name, f"print a table of all {name}")
         listing.add_argument("--json", action="store_true", help="print the records as JSON")
-        listing.set_defaults(command=command)
-    ingest = commands.add_parser("ingest", help="keep own pictures; prints their task's name")
+        listing.set_defaults(command=function)
+    ingest = command(commands, "ingest", "keep own pictures; prints their task's name")
     ingest.add_argument(
         "path", metavar="PATH", help="a folder or .zip of class folders, .npz, .csv"
     )
     ingest.add_argument("--name", required=True, help="what people call it")
     ingest.add_argument("--side", type=int, metavar="N", help="resize to N×N pixels")
     ingest.set_defaults(command=_ingest)
-    teacher = commands.add_parser("teacher", help="keep an own teacher; prints it for a recipe")
+    teacher = command(commands, "teacher", "keep an own teacher; prints it for a recipe")
     teacher.add_argument("path", metavar="FILE", help="an ONNX model, or weights as safetensors")
     teacher.add_argument("--name", required=True, help="what people call it")
     teacher.add_argument(

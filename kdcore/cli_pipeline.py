@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcore.command import file_command
 from kdcore.errors import HomeError, KdError
 from kdcore.pipeline import Pipeline
 from kdcore.waterfall import PipelineResult, Row, sensitivity_table, sweep_table
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Add the command to a parser's."""
-    pipeline = commands.add_parser("pipeline", help="compress a student; stdout gets a table")
-    pipeline.add_argument("pipeline", metavar="PIPELINE.json")
-    pipeline.add_argument(
-        "--out", type=Path, metavar="DIR", help="also write the results and every stage's model"
+    pipeline = file_command(
+        *(commands, "pipeline", "compress a student; stdout gets a table as CSV"),
+        "assets/pipelines/digits-cnn-channels-int8.json --out my-models",
+        "also write the results and every stage's model here",
     )
     pipeline.set_defaults(command=run)
 

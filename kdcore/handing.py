@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kdcore.command import command
 from kdcore.errors import HomeError, UploadError
 from kdcore.settings import Settings
 
@@ -21,7 +22,9 @@ RUN = "a run's id, or a folder that `run --out` wrote"
 
 def add_commands(commands: Any) -> None:
     """Add both to the commands of `python -m kdcore`."""
-    report = commands.add_parser("report", help="write finished runs as one HTML file")
+    report = command(
+        commands, "report", "write finished runs as one HTML file", "my-run --out report.html"
+    )
     report.add_argument("runs", nargs="+", metavar="RUN", help=RUN)
     report.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE")
     report.add_argument(
@@ -32,7 +35,9 @@ def add_commands(commands: Any) -> None:
     )
     _add_further(report)
     report.set_defaults(command=_report)
-    bundle = commands.add_parser("bundle", help="write a finished run's student as a zip")
+    bundle = command(
+        commands, "bundle", "write a finished run's student as a zip", "my-run --out bundle.zip"
+    )
     bundle.add_argument("run", metavar="RUN", help=RUN)
     bundle.add_argument("--out", type=Path, default=Path("bundle.zip"), metavar="FILE")
     _add_further(bundle)

@@ -61,6 +61,7 @@ ROOMS = [
         *("pipeline_settings", "tuning_charts"),
     },
     {"handover"},
+    {"command"},
     {"handing"},
     {"cli", "cli_pipeline", "__main__"},
 ]

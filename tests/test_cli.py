@@ -335,3 +335,19 @@ def test_a_pipeline_that_cannot_be_run_is_one_sentence(quick, tmp_path, capsys):
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["run", "sweep", "pipeline", "report", "bundle"])
+def test_every_commands_help_says_what_it_does_and_gives_an_example(name, capsys):
+    with pytest.raises(SystemExit):
+        main([name, "--help"])
+    said = capsys.readouterr().out
+    assert f"example: python -m kdcore {name} " in said
+    for word in said.split():
+        if word.startswith("assets/"):
+            assert (ROOT / word).exists()
+
+
+def test_without_a_command_all_of_them_are_listed(capsys):
+    assert main([]) == 2
+    assert "run a recipe; the result is one JSON object" in capsys.readouterr().err
