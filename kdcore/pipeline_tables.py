@@ -52,10 +52,10 @@ def foreseen_table(found: Sequence[Foreseen]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "After": each.name[:1].upper() + each.name[1:],
+            "kB": NONE if each.bytes is None else kilobytes(each.bytes),
             "Parameters": f"{each.parameters:,}",
             "of them zero": NONE if each.zeros is None else f"{each.zeros:,}",
             "MACs": f"{each.macs:,}",
-            "Weights, kB": NONE if each.bytes is None else kilobytes(each.bytes),
         }
         for each in found
     )

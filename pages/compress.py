@@ -127,11 +127,16 @@ def prediction(pipeline: Pipeline, waits: bool) -> None:
     elif found:
         with st.expander("Predicted sizes", icon=":material/straighten:"):
             table: pd.DataFrame = foreseen_table(found)
-            st.dataframe(table, hide_index=True, alt="Predicted sizes after each stage.")
-            of = "the first setting, " if len(pipeline) > 1 else ""
+            st.dataframe(
+                table,
+                hide_index=True,
+                column_config={"After": st.column_config.TextColumn(width=135)},
+                alt="Predicted sizes after each stage.",
+            )
+            of = "The first setting's, from" if len(pipeline) > 1 else "From"
             st.caption(
-                f"Of {of}from shapes alone: weights without the rest of their file. A dash stands "
-                "where only training can tell."
+                f"{of} shapes alone: weights without the rest of their file. A dash stands where "
+                "only training can tell."
             )
 
 

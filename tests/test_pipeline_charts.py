@@ -153,4 +153,4 @@ def test_a_latency_says_how_and_where_it_was_taken():
 
 def test_what_cannot_be_foreseen_is_a_dash():
     found = foreseen_table([Foreseen("share weights", 1482, 1440, None, None)])
-    assert list(found.iloc[0]) == ["Share weights", "1,482", "–", "1,440", "–"]
+    assert list(found.iloc[0]) == ["Share weights", "–", "1,482", "–", "1,440"]

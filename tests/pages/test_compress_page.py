@@ -140,7 +140,7 @@ def test_sizes_are_predicted_and_a_dash_stands_where_they_cannot_be(
     app = open_page()
     assert next(each.label for each in app.expander) == "Predicted sizes"
     table = app.dataframe[0].value
-    assert list(table["Weights, kB"]) == ["5.93", "–"]
+    assert list(table["kB"]) == ["5.93", "–"]
     assert list(table["of them zero"]) == ["0", "–"]
 
 
