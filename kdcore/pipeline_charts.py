@@ -25,6 +25,9 @@ LONGEST = 38
 LINE = 48
 """Pixels for each model."""
 
+ABOVE_WORDS, BELOW_WORDS = 0.58, 0.16
+"""Of a model's line, in its heights: where the words above its mark end and begin."""
+
 WIDE = 4.0
 """From so many times between least and most, an axis is logarithmic."""
 
@@ -171,16 +174,24 @@ def _stairs(rows: Sequence[Row], steps: Sequence[Step]) -> go.Figure:
     return figure
 
 
-def _stair(rows: Sequence[Row], steps: Sequence[Step]) -> tuple[list[float], list[int]]:
-    """The corners of the line that leads from stage to stage."""
-    x: list[float] = []
-    y: list[int] = []
+def _stair(
+    rows: Sequence[Row], steps: Sequence[Step]
+) -> tuple[list[float | None], list[float | None]]:
+    """The corners of the line that leads from stage to stage, and None where it leaves room for a
+    line of words.
+    """
+    x: list[float | None] = []
+    y: list[float | None] = []
+    last = 0
     for row, step, height in zip(rows, steps, _heights(rows), strict=True):
         if row.name in (TEACHER, CONTROL, TRAINED_ON):
             continue
         if row.name != ORIGINAL and x:
+            for passed in range(last - 1, height - 1, -1):
+                x += [x[-1], None, x[-1]]
+                y += [passed + ABOVE_WORDS, None, passed + BELOW_WORDS]
             x, y = [*x, x[-1]], [*y, height]
-        x, y = [*x, step.value], [*y, height]
+        x, y, last = [*x, step.value], [*y, height], height
     return x, y
 
 

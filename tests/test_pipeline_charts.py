@@ -46,11 +46,17 @@ def test_the_ends_keep_their_looks_and_all_that_is_distilled_has_its_own(result)
 def test_the_stair_leads_from_the_distilled_student_through_its_stages_alone(result):
     stair = next(t for t in pipeline_charts.sizes(result.rows).data if t.mode == "lines")
     # 5 kB; down to the first stage, over to its 2.5 kB; nothing changes; over to 1 kB
-    assert list(zip(stair.x, stair.y, strict=True)) == [
+    corners = [(x, y) for x, y in zip(stair.x, stair.y, strict=True) if y in range(7)]
+    assert corners == [
         *((5.0, 4), (5.0, 2), (2.5, 2)),
         *((2.5, 1), (2.5, 1)),
         *((2.5, 0), (1.0, 0)),
     ]
+    # words stand above each mark: no line runs through those of the four lines that it passes
+    for height in range(4):
+        above = list(stair.y).index(height + pipeline_charts.ABOVE_WORDS)
+        assert stair.y[above + 1] is None
+        assert stair.y[above + 2] == height + pipeline_charts.BELOW_WORDS
 
 
 def test_each_name_stands_with_its_number(result):
