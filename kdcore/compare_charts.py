@@ -47,25 +47,37 @@ def gains(rows: pd.DataFrame) -> go.Figure:
 
     rows: of `kdcore.compare_rows.difference_rows`.
     """
-    figure = _forest(rows, "labels alone")
+    letters = list(rows["run"])
+    figure = _forest(rows, "labels alone", letters)
     figure.update_xaxes(title="distilled − labels alone, points of test accuracy")
-    return framed(figure, "Where did distillation help?", _tall(rows)).update_layout(margin_t=46)
+    return framed(figure, "Where did distillation help?", _tall(letters)).update_layout(margin_t=46)
 
 
-def rivals(rows: pd.DataFrame, reference: str) -> go.Figure:
-    """Each run's difference to the reference's distilled student; right of zero it is better."""
-    figure = _forest(rows, f"the distilled student of {reference}")
+def rivals(rows: pd.DataFrame, reference: str, letters: Sequence[str]) -> go.Figure:
+    """Each run's difference to the reference's distilled student; right of zero it is better.
+
+    letters: of all runs, each of which has its place, also the reference and those that cannot be
+    paired with it: so the rows are those of the gains beside it.
+    """
+    figure = _forest(rows, f"the distilled student of {reference}", letters)
+    for letter in letters:
+        if letter not in set(rows["run"]):
+            words = "the reference" if letter == reference else "not paired"
+            place = {"x": 0, "y": letter, "xanchor": "left", "xshift": 8, "showarrow": False}
+            figure.add_annotation(**place, text=words, font={"size": 12}, opacity=0.75)
     figure.update_xaxes(title=f"run − {reference}, points of test accuracy")
     title = f"Which run is better than {reference}?"
-    return framed(figure, title, _tall(rows)).update_layout(margin_t=46)
+    return framed(figure, title, _tall(letters)).update_layout(margin_t=46)
 
 
-def _tall(rows: pd.DataFrame) -> int:
-    return 132 + 34 * max(2, len(rows))
+def _tall(letters: Sequence[str]) -> int:
+    return 132 + 34 * max(2, len(letters))
 
 
-def _forest(rows: pd.DataFrame, against: str) -> go.Figure:
-    """A mark with its interval for each run, the first on top, about a line at zero."""
+def _forest(rows: pd.DataFrame, against: str, letters: Sequence[str]) -> go.Figure:
+    """A mark with its interval for each run, the first on top, about a line at zero; letters: all
+    that have a row.
+    """
     figure = go.Figure()
     for row in rows.itertuples():
         colour, _, symbol = RUN_LOOKS[row.run]
@@ -80,9 +92,9 @@ def _forest(rows: pd.DataFrame, against: str) -> go.Figure:
             hovertemplate=f"{_difference_said(row, against)}<extra></extra>",
         )
     figure.add_vline(x=0, line={"width": 1, "dash": "dash", "color": "gray"})
-    order = list(rows["run"])[::-1]
+    order = list(letters)[::-1]
     figure.update_yaxes(categoryorder="array", categoryarray=order, type="category", title="run")
-    return figure
+    return figure.update_yaxes(range=[-0.6, len(order) - 0.4])
 
 
 def _difference_said(row: Any, against: str) -> str:
@@ -172,15 +184,23 @@ def _letters(x: float, places: dict[str, float], gap: float) -> list[dict[str, A
 
 
 def spread_out(places: dict[str, float], gap: float) -> dict[str, float]:
-    """The same places in the same order, none nearer than the gap to the next; moved least where
-    one alone is in the way, about their middle where several are.
+    """The same places in the same order, none nearer than the gap to the next; each moved as
+    little as can be, by the squares, so that what has room stays where it is.
+
+    Less a gap for each one before, they only have to be in order: isotonic regression, whose
+    neighbours in the wrong order are pooled to their mean. Source: Ayer et al., 1955, "An Empirical
+    Distribution Function for Sampling with Incomplete Information".
     """
     order = sorted(places, key=lambda name: places[name])
-    found: list[float] = []
-    for name in order:
-        found.append(max(places[name], found[-1] + gap) if found else places[name])
-    pushed = np.mean([new - places[name] for name, new in zip(order, found, strict=True)])
-    return {name: float(new - pushed) for name, new in zip(order, found, strict=True)}
+    pools: list[tuple[float, int]] = []  # the mean, and of how many
+    for number, name in enumerate(order):
+        mean, count = places[name] - gap * number, 1
+        while pools and pools[-1][0] > mean:
+            before, more = pools.pop()
+            mean, count = (count * mean + more * before) / (count + more), count + more
+        pools.append((mean, count))
+    fitted = [mean for mean, count in pools for _ in range(count)]
+    return {name: fitted[number] + gap * number for number, name in enumerate(order)}
 
 
 def trade_off(rows: pd.DataFrame, cost: str) -> go.Figure:

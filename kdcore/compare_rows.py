@@ -13,39 +13,51 @@ import pandas as pd
 from kdcore.charts import over_seeds
 from kdcore.compare_tables import Lettered
 from kdcore.result import Arm, ArmName
-from kdcore.statistics import Difference, mean, signed, spread, verdict
+from kdcore.statistics import Difference, Verdict, mean, signed, spread
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a student may cost: its name, an axis title with the unit, and its value in it."""
+    """What a student may cost: its name, an axis title with the unit, and how it is read off."""
 
     name: str
     title: str
-    field: str
+    read: Callable[[Lettered], float | None]
     factor: float = 1.0
 
-    def of(self, arm: Arm) -> float | None:
-        """In the axis' unit; None where it was not measured."""
-        value = getattr(arm, self.field)
+    def of(self, run: Lettered) -> float | None:
+        """Of a run's distilled student, in the axis' unit; None where it was not measured."""
+        value = self.read(run)
         return None if value is None else self.factor * value
 
 
 COSTS: dict[str, Cost] = {
-    "size": Cost("File size", "ONNX file size, kB", "onnx_bytes", 1e-3),
-    "latency": Cost("Latency", "latency, µs, batch of 1, on this machine", "latency_ms", 1e3),
-    "parameters": Cost("Parameters", "parameters", "parameters"),
-    "macs": Cost("MACs", "multiply-accumulates for one sample", "macs"),
+    "size": Cost("File size", "ONNX file size, kB", lambda run: _student(run).onnx_bytes, 1e-3),
+    "latency": Cost(
+        "Latency", "latency, µs, batch of 1, where each ran", lambda run: run.latency_ms, 1e3
+    ),
+    "parameters": Cost("Parameters", "parameters", lambda run: _student(run).parameters),
+    "macs": Cost("MACs", "multiply-accumulates for one sample", lambda run: _student(run).macs),
 }
 
 
-def difference_rows(runs: Sequence[Lettered], found: Mapping[str, Difference]) -> pd.DataFrame:
-    """A paired difference a run, in points; columns mean, low, high, verdict, pairs."""
-    rows = [
-        (run.letter, run.words, gap.mean, gap.low, gap.high, verdict(gap), len(gap.per_seed))
-        for run in runs
-        if (gap := found.get(run.letter)) is not None
-    ]
+def _student(run: Lettered) -> Arm:
+    return run.result.arms["distilled"]
+
+
+def difference_rows(
+    runs: Sequence[Lettered], found: Mapping[str, tuple[Difference, Verdict]]
+) -> pd.DataFrame:
+    """A paired difference a run, in points; columns mean, low, high, verdict, pairs.
+
+    found: by letter, the difference and what may be said of it.
+    """
+    rows = []
+    for run in runs:
+        if run.letter in found:
+            gap, said = found[run.letter]
+            told = (gap.mean, gap.low, gap.high, said, len(gap.per_seed))
+            rows.append((run.letter, run.words, *told))
     columns = ["run", "words", "mean", "low", "high", "verdict", "pairs"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -74,10 +86,9 @@ def cost_rows(runs: Sequence[Lettered], cost: str) -> pd.DataFrame:
     """
     rows = []
     for run in runs:
-        student = run.result.arms["distilled"]
-        value = COSTS[cost].of(student)
+        value = COSTS[cost].of(run)
         if value is not None:
-            percent = [100 * each for each in student.accuracy]
+            percent = _percent(run)
             rows.append((run.letter, run.words, value, mean(percent), spread(percent)))
     return pd.DataFrame(rows, columns=["run", "words", "cost", "accuracy", "sd"])
 
@@ -119,20 +130,16 @@ class Measure:
 
 
 def _percent(run: Lettered) -> list[float]:
-    return [100 * each for each in run.result.arms["distilled"].accuracy]
-
-
-def _cost(cost: str) -> Callable[[Lettered], float | None]:
-    return lambda run: COSTS[cost].of(run.result.arms["distilled"])
+    return [100 * each for each in _student(run).accuracy]
 
 
 MEASURES = (
     Measure("Accuracy", "%", lambda run: mean(_percent(run)), "{:.1f}".format, True),
     Measure("Gain", "points", lambda run: run.result.difference.mean, signed, True),
     Measure("Spread", "points", lambda run: spread(_percent(run)), "{:.1f}".format),
-    Measure("Size", "kB", _cost("size"), "{:,.3g}".format),
-    Measure("Latency", "µs", _cost("latency"), "{:,.3g}".format),
-    Measure("MACs", "", _cost("macs"), "{:,.0f}".format),
+    Measure("Size", "kB", COSTS["size"].of, "{:,.3g}".format),
+    Measure("Latency", "µs", COSTS["latency"].of, "{:,.3g}".format),
+    Measure("MACs", "", COSTS["macs"].of, "{:,.0f}".format),
 )
 """Accuracy on the test split, the gain over labels alone, the spread over the seeds, and costs."""
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any, Literal
 
 import pandas as pd
 
-from kdcore.outcome import numbers
-from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT, Recipe
-from kdcore.result import Result
+from kdcore.outcome import numbers, student_key
+from kdcore.recipe import Recipe, content_hash
+from kdcore.result import Arm, Latency, Result
 from kdcore.spoken import NONE, spans
 from kdcore.statistics import (
     Difference,
     Verdict,
     accuracy_text,
+    p_value,
     paired_difference,
     signed,
     verdict,
+    verdicts,
 )
 
 FEWEST, MOST = 2, 6
@@ -38,7 +41,8 @@ Obstacle = Literal["data", "seeds", "unknown"]
 @dataclass(frozen=True)
 class Lettered:
     """A finished run under a letter, short enough for a phone; words: what tells it from the
-    others.
+    others; latency_ms: of its student's network, the median of what these runs measured of it on
+    machines that are named alike.
     """
 
     letter: str
@@ -47,6 +51,7 @@ class Lettered:
     result: Result
     settings: Words
     words: str = ""
+    latency_ms: float | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -58,32 +63,51 @@ class Lettered:
 class Against:
     """A run's distilled student against the reference's: run minus reference, paired by seed.
 
-    seeds: those that both have. obstacle, reason: what keeps them from being compared, and why in
-    words; then there is no difference.
+    seeds: those that both have. verdict: what may be said of the difference. obstacle, reason: what
+    keeps them from being compared, and why in words; then there is neither.
     """
 
     seeds: tuple[int, ...] = ()
     difference: Difference | None = None
+    verdict: Verdict | None = None
     obstacle: Obstacle | None = None
     reason: str = ""
-
-    @property
-    def verdict(self) -> Verdict | None:
-        """What may be said of the difference, if there is one."""
-        return None if self.difference is None else verdict(self.difference)
 
 
 def lettered(found: Sequence[tuple[str, str, Result, Words]]) -> list[Lettered]:
     """Runs under their letters, in their order: of each its id, name, result and settings."""
     fields = _fields([settings for *_, settings in found], every=False)
+    timed: dict[str, list[float]] = {}
+    for _, _, result, _ in found:
+        ms = result.arms["distilled"].latency_ms
+        timed.setdefault(_timed_as(result), []).extend([] if ms is None else [ms])
     return [
         Lettered(
             letter,
             *each,
             words="; ".join(f"{field} {each[3].get(field, NONE)}" for field in fields),
+            latency_ms=None
+            if each[2].arms["distilled"].latency_ms is None
+            else median(timed[_timed_as(each[2])]),
         )
         for letter, each in zip(LETTERS, found, strict=False)
     ]
+
+
+def _timed_as(result: Result) -> str:
+    """The same where two students can differ in latency by chance alone."""
+    return content_hash([student_key(result.recipe), dict(result.machine)])
+
+
+def alike(runs: Sequence[Lettered]) -> list[list[str]]:
+    """Letters of the runs whose students are the same network, timed on machines that are named
+    alike; only of groups of two and more.
+    """
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        if run.latency_ms is not None:
+            found.setdefault(_timed_as(run.result), []).append(run.letter)
+    return [letters for letters in found.values() if len(letters) > 1]
 
 
 def settings_table(runs: Sequence[Lettered], *, every: bool = False) -> pd.DataFrame:
@@ -121,7 +145,15 @@ def against(run: Lettered, reference: Lettered, samples: int | None) -> Against:
         reason = "the data are not here any more, so the size of their test split is not known"
         return Against(seeds, obstacle="unknown", reason=reason)
     control, distilled = (_accuracies(each, seeds) for each in (reference, run))
-    return Against(seeds, paired_difference(control, distilled, samples))
+    difference = paired_difference(control, distilled, samples)
+    return Against(seeds, difference, verdict(difference))
+
+
+def together(found: Mapping[str, Against]) -> dict[str, Against]:
+    """The same, each verdict such that it holds beside all the others: by Holm's procedure."""
+    known = {letter: each.difference for letter, each in found.items() if each.difference}
+    said = verdicts(known)
+    return {letter: replace(each, verdict=said.get(letter)) for letter, each in found.items()}
 
 
 def _accuracies(run: Lettered, seeds: Sequence[int]) -> list[float]:
@@ -167,19 +199,19 @@ def outcome_table(
             "Labels alone": accuracy_text(arms["control"].accuracy),
             "Teacher": accuracy_text(arms["teacher"].accuracy),
             "Seeds": str(len(run.recipe.seeds)),
-            "Gain over labels alone, points": in_words(run.result.difference),
+            "Gain over labels alone, points": in_words(run.result.difference, run.result.verdict),
             f"Against {reference.letter}, points": _against_words(run, reference, found),
             "Parameters": f"{student.parameters:,}",
             "ONNX file, kB": told(student.onnx_bytes, 1e-3),
-            "Latency, µs": told(student.latency_ms, 1e3),
+            "Latency, µs": told(student.latency_ms, 1e3) + _wobble(student),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def in_words(difference: Difference) -> str:
+def in_words(difference: Difference, said: Verdict) -> str:
     """A paired difference with its interval and verdict: +7.2 (+5.6 … +8.9), better."""
     interval = interval_words(difference)
-    return f"{signed(difference.mean)}{interval and f'{NEAR}({interval})'}, {verdict(difference)}"
+    return f"{signed(difference.mean)}{interval and f'{NEAR}({interval})'}, {said}"
 
 
 def interval_words(difference: Difference) -> str:
@@ -194,17 +226,30 @@ def told(value: float | None, factor: float) -> str:
     return "not measured" if value is None else f"{factor * value:,.3g}"
 
 
+def _single(student: Arm) -> Latency | None:
+    return next((each for each in student.latency if each.batch == 1), None)
+
+
+def _wobble(student: Arm) -> str:
+    """Where eight in ten calls of one sample lie, in µs; empty where nobody knows."""
+    single = _single(student)
+    if single is None:
+        return ""
+    return f"{NEAR}({told(single.low_ms, 1e3)}{NEAR}…{NEAR}{told(single.high_ms, 1e3)})"
+
+
 def _against_words(run: Lettered, reference: Lettered, found: Mapping[str, Against]) -> str:
     if run.letter == reference.letter:
         return "the reference"
     of = found[run.letter]
-    return of.reason if of.difference is None else in_words(of.difference)
+    if of.difference is None or of.verdict is None:
+        return of.reason
+    return in_words(of.difference, of.verdict)
 
 
-def lucky(found: Mapping[str, Against]) -> int:
-    """How many of the differences to the reference have an interval: each may be clear by luck."""
-    differences = [each.difference for each in found.values() if each.difference is not None]
-    return sum(len(each.per_seed) >= FEWEST_SEEDS_FOR_A_VERDICT for each in differences)
+def with_interval(differences: Iterable[Difference | None]) -> int:
+    """How many of them have an interval: each may be clear by luck."""
+    return sum(each is not None and each.low is not None for each in differences)
 
 
 def exported(
@@ -220,17 +265,20 @@ def exported(
 def _exported(run: Lettered, reference: Lettered, found: Mapping[str, Against]) -> dict[str, Any]:
     student = run.result.arms["distilled"]
     of = found.get(run.letter, Against())
-    gap = of.difference
+    gap, single = of.difference, _single(student)
     return {
         **{"letter": run.letter, "run": run.run_id, "name": run.name},
         **run.settings,
         **numbers(run.result),
         "onnx_bytes": student.onnx_bytes,
         "latency_ms": student.latency_ms,
+        "latency_ms.low": None if single is None else single.low_ms,
+        "latency_ms.high": None if single is None else single.high_ms,
         "reference": reference.letter,
         "against.mean": None if gap is None else gap.mean,
         "against.low": None if gap is None else gap.low,
         "against.high": None if gap is None else gap.high,
+        "against.p": None if gap is None else p_value(gap),
         "against.verdict": of.verdict,
         "against.seeds": spans(of.seeds),
         "against.reason": of.reason,

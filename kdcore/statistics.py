@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -72,6 +72,46 @@ def verdict(difference: Difference) -> Verdict:
     if difference.high < 0:
         return "worse"
     return "no clear difference"
+
+
+def p_value(difference: Difference) -> float | None:
+    """Two-sided, of the same t test as the interval; None where seeds are too few for one.
+
+    Source: Student, 1908, "The Probable Error of a Mean".
+    """
+    if difference.low is None or difference.high is None:
+        return None
+    from scipy.stats import t
+
+    freedom = len(difference.per_seed) - 1
+    error = (difference.high - difference.low) / 2 / t.ppf((1 + CONFIDENCE) / 2, freedom)
+    return float(2 * t.sf(abs(difference.mean) / error, freedom))
+
+
+def holm(p: Sequence[float]) -> list[float]:
+    """p values that hold for all of them together: with a level of 5 %, the chance that any is
+    below it by luck alone is 5 % at most, whichever are true and however they depend on each other.
+
+    Source: Holm, 1979, "A Simple Sequentially Rejective Multiple Test Procedure".
+    """
+    adjusted, least = [0.0] * len(p), 0.0
+    for done, place in enumerate(sorted(range(len(p)), key=lambda place: p[place])):
+        least = max(least, min(1.0, (len(p) - done) * p[place]))
+        adjusted[place] = least
+    return adjusted
+
+
+def verdicts(differences: Mapping[str, Difference]) -> dict[str, Verdict]:
+    """What may be said of several differences at once: a claim holds beside all the others.
+
+    By Holm's procedure, over those that have an interval; of one alone, it is its own verdict.
+    """
+    of = {name: p for name, each in differences.items() if (p := p_value(each)) is not None}
+    together = dict(zip(of, holm(list(of.values())), strict=True))
+    return {
+        name: "no clear difference" if together.get(name, 0.0) >= 1 - CONFIDENCE else verdict(each)
+        for name, each in differences.items()
+    }
 
 
 def signed(points: float) -> str:

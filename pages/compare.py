@@ -1,6 +1,6 @@
 """Compare: two to six runs side by side: only what differs between them, and what came of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pandas as pd
@@ -16,17 +16,19 @@ from kdcore.compare_tables import (
     Against,
     Lettered,
     against,
+    alike,
     apart,
     exported,
     lettered,
-    lucky,
     outcome_table,
     settings_table,
+    together,
+    with_interval,
 )
-from kdcore.outcome import student_key
 from kdcore.result import STUDENTS
 from kdcore.runs.store import Run
 from kdcore.spoken import settings
+from kdcore.statistics import CONFIDENCE
 from pages.parts.cards import MARKERS
 from pages.parts.look import figure, picture_format, table_download
 from pages.parts.runs_picker import examples, link, pick_runs
@@ -65,11 +67,10 @@ def compared(runs: list[Run]) -> list[Lettered]:
 
 
 def paired(runs: list[Lettered], reference: Lettered) -> dict[str, Against]:
-    """Every other run against the reference, by letter."""
-    tested = {task.name: task.test for task in catalogue().tasks}
-    samples = tested.get(reference.recipe.task)
+    """Every other run against the reference, by letter; verdicts hold beside each other."""
+    samples = {task.name: task.test for task in catalogue().tasks}.get(reference.recipe.task)
     others = (run for run in runs if run is not reference)
-    return {run.letter: against(run, reference, samples) for run in others}
+    return together({run.letter: against(run, reference, samples) for run in others})
 
 
 def named(runs: list[Run], letters: list[Lettered]) -> None:
@@ -118,7 +119,7 @@ def tables(runs: list[Lettered], reference: Lettered, found: dict[str, Against])
     st.table(
         outcome_table(runs, reference, found).map(_plain), alt="Accuracies, differences and costs."
     )
-    st.caption(_how_to_read(reference, lucky(found)))
+    st.caption(" ".join(_how_to_read(runs, reference, found)))
     with st.container(horizontal=True, vertical_alignment="center"):
         rows = partial(exported, runs, reference, found)
         table_download(rows, "compared-runs", "All of it as CSV")
@@ -132,30 +133,54 @@ def _plain(cell: object) -> object:
     return harmless(cell) if isinstance(cell, str) else cell
 
 
-def _how_to_read(reference: Lettered, compared: int) -> str:
-    words = (
+def _how_to_read(
+    runs: list[Lettered], reference: Lettered, found: dict[str, Against]
+) -> Iterator[str]:
+    """What the cells of the outcomes are, sentence by sentence."""
+    yield (
         "Accuracy on the test split after the last step, mean ± standard deviation over the seeds. "
         "Differences are in points and paired by seed, with Student's 95 % interval: the gain is "
         "each run's distilled student minus its own on labels alone, the other its distilled "
         f"student minus that of {reference.letter}."
     )
-    if compared > 1:
-        words += f" With {compared} runs held against one, one may look clear by luck."
-    return words
+    rivals = with_interval(each.difference for each in found.values())
+    if rivals > 1:
+        yield (
+            f"{rivals} runs are held against {reference.letter}: their verdicts are corrected for "
+            "that (Holm, 1979), so an interval may leave out zero and no claim be made."
+        )
+    gains = with_interval(run.result.difference for run in runs)
+    if gains > 1:
+        yield (
+            f"Each gain is judged by itself, as on the run's own page: of {gains} without any true "
+            f"gain, {(1 - CONFIDENCE) * gains:.2g} would look clear on average."
+        )
+    if any(run.latency_ms is not None for run in runs):
+        yield (
+            "Latency: the median call of one sample, measured where and when each ran; in brackets "
+            "where eight in ten calls lie."
+        )
+    for letters in alike(runs):
+        yield f"{_listed(letters)} are the same network: their latencies differ by chance alone."
 
 
 def differences(runs: list[Lettered], reference: Lettered, found: dict[str, Against]) -> None:
     """Both kinds of difference with their intervals."""
 
     def gains() -> Drawn:
-        own = {run.letter: run.result.difference for run in runs}
+        own = {run.letter: (run.result.difference, run.result.verdict) for run in runs}
         rows = compare_rows.difference_rows(runs, own)
         return compare_charts.gains(rows), rows
 
     def rivals() -> Drawn:
-        gaps = {letter: each.difference for letter, each in found.items() if each.difference}
+        gaps = {
+            letter: (each.difference, each.verdict)
+            for letter, each in found.items()
+            if each.difference and each.verdict
+        }
         rows = compare_rows.difference_rows(runs, gaps)
-        return compare_charts.rivals(rows, reference.letter), rows
+        letters = [run.letter for run in runs]
+        return compare_charts.rivals(rows, reference.letter, letters), rows
 
     left, right = st.columns(2)
     with left:
@@ -210,7 +235,7 @@ def weighing(runs: list[Lettered]) -> None:
         )
     if view == VIEWS[1]:
         show(runs, "measures", "All measures of each run, worst to best.", lambda: measured(runs))
-        _say_wobble(runs)
+        _say_shared(runs)
         return
     known = compare_rows.known_costs(runs)
     with right:
@@ -218,7 +243,7 @@ def weighing(runs: list[Lettered]) -> None:
     alt = f"Accuracy of each run's distilled student against its {COSTS[cost].name.lower()}."
     show(runs, f"accuracy-{cost}", alt, lambda: weighed(runs, cost))
     if cost == "latency":
-        _say_wobble(runs)
+        _say_shared(runs)
 
 
 def measured(runs: list[Lettered]) -> Drawn:
@@ -233,13 +258,11 @@ def weighed(runs: list[Lettered], cost: str) -> Drawn:
     return compare_charts.trade_off(rows, cost), rows
 
 
-def _say_wobble(runs: list[Lettered]) -> None:
-    """Latencies of networks that are alike differ by luck alone."""
-    alike = [student_key(run.recipe) for run in runs]
-    if len(set(alike)) < len(alike):
+def _say_shared(runs: list[Lettered]) -> None:
+    """Latencies of equal networks differ by luck alone, so the charts draw none of it."""
+    for letters in alike(runs):
         st.caption(
-            "Each run measured its latency for itself: students with the same network differ in it "
-            "by chance alone."
+            f"{_listed(letters)} are the same network: here each has the median of their latencies."
         )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kdcore.compare_tables import Lettered, lettered
 from kdcore.recipe import Recipe
-from kdcore.result import ARMS, Arm, Result
+from kdcore.result import ARMS, Arm, Latency, Result
 from kdcore.statistics import paired_difference, verdict
 
 SAMPLES = 500
@@ -16,6 +16,7 @@ def finished(
     *,
     bytes: int | None = 10_000,
     latency: float | None = 0.02,
+    timed: tuple[Latency, ...] = (),
     **recipe: object,
 ) -> tuple[str, str, Result, dict[str, str]]:
     """A finished run: what `lettered` takes. Its settings are its task, seeds and temperature."""
@@ -23,7 +24,9 @@ def finished(
     of = Recipe(**{"seeds": tuple(range(len(distilled))), **recipe})
     scores = {"teacher": (0.97,), "control": control, "distilled": distilled}
     arms = {
-        arm: Arm(scores[arm], scores[arm], 100, 90, onnx_bytes=bytes, latency_ms=latency)
+        arm: Arm(
+            scores[arm], scores[arm], 100, 90, onnx_bytes=bytes, latency_ms=latency, latency=timed
+        )
         for arm in ARMS
     }
     gap = paired_difference(control, distilled, SAMPLES)

@@ -1,11 +1,15 @@
 """Figures of runs side by side, and the tables that they draw."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.optimize import isotonic_regression
 
 from kdcore import charts, compare_charts, compare_rows
 from kdcore.charts import LOOKS
 from kdcore.compare_charts import RUN_LOOKS, spread_out
+from kdcore.compare_tables import alike
 from kdcore.result import Event
 from tests.compared import finished, side_by_side
 
@@ -30,14 +34,15 @@ def curve_rows(runs):
 
 
 def own(runs):
-    return compare_rows.difference_rows(runs, {r.letter: r.result.difference for r in runs})
+    told = {run.letter: (run.result.difference, run.result.verdict) for run in runs}
+    return compare_rows.difference_rows(runs, told)
 
 
 @pytest.fixture(scope="module")
 def figures(runs, curve_rows):
     return [
         compare_charts.gains(own(runs)),
-        compare_charts.rivals(own(runs[1:]), "A"),
+        compare_charts.rivals(own(runs[1:]), "A", "ABC"),
         compare_charts.curves(curve_rows, "distilled"),
         compare_charts.trade_off(compare_rows.cost_rows(runs, "size"), "size"),
         compare_charts.profiles(compare_rows.measure_rows(runs)),
@@ -102,8 +107,25 @@ def test_a_difference_without_an_interval_is_a_mark_without_a_bar():
 
 
 def test_a_run_that_cannot_be_paired_is_no_mark(runs):
-    rows = compare_rows.difference_rows(runs, {"B": runs[1].result.difference})
+    rows = own(runs[1:2])
     assert list(rows["run"]) == ["B"]
+
+
+def test_both_kinds_of_difference_have_their_rows_at_the_same_height(runs):
+    gains = compare_charts.gains(own(runs))
+    rivals = compare_charts.rivals(own(runs[1:2]), "A", "ABC")
+    for of in ("height", "margin"):
+        assert gains.layout[of] == rivals.layout[of]
+    for of in ("categoryarray", "range"):
+        assert gains.layout.yaxis[of] == rivals.layout.yaxis[of]
+    notes = {note.y: note.text for note in rivals.layout.annotations}
+    assert notes == {"A": "the reference", "C": "not paired"}
+
+
+def test_a_difference_is_drawn_with_the_verdict_that_it_is_given(runs):
+    told = {"B": (runs[1].result.difference, "no clear difference")}
+    (mark,) = compare_charts.gains(compare_rows.difference_rows(runs, told)).data
+    assert "no clear difference" in mark.hovertemplate
 
 
 def test_curves_are_means_in_percent_within_a_band(curve_rows):
@@ -133,10 +155,21 @@ def test_a_run_without_a_curve_is_left_out(runs):
 
 
 def test_letters_that_would_lie_on_each_other_are_pushed_apart_in_their_order():
-    assert spread_out({"A": 1.0, "B": 1.0, "C": 9.0}, 2.0) == pytest.approx(
-        {"A": 1 - 2 / 3, "B": 3 - 2 / 3, "C": 9 - 2 / 3}
-    )
+    assert spread_out({"A": 1.0, "B": 1.0, "C": 9.0}, 2.0) == {"A": 0.0, "B": 2.0, "C": 9.0}
     assert spread_out({"A": 5.0, "B": 1.0}, 2.0) == {"B": 1.0, "A": 5.0}
+
+
+def test_a_letter_that_nothing_is_near_stays_where_it_is():
+    apart = spread_out({"A": 10.0, "B": 90.0, "C": 90.1}, 5.0)
+    assert apart["A"] == 10
+    assert (apart["B"], apart["C"]) == pytest.approx((87.55, 92.55))  # about their middle, 90.05
+
+
+def test_letters_are_moved_as_little_as_isotonic_regression_can():
+    places = {name: float(at) for name, at in zip("ABCDEF", (3, 3.5, 3.6, 9, 9.1, 30), strict=True)}
+    order = np.arange(6)
+    fitted = isotonic_regression(np.array(list(places.values())) - 2 * order).x + 2 * order
+    assert list(spread_out(places, 2.0).values()) == pytest.approx(fitted.tolist())
 
 
 def test_the_front_leads_through_the_students_that_none_beats(runs):
@@ -163,6 +196,29 @@ def test_on_every_measure_the_best_is_above_and_the_worst_below(runs):
     assert [place[run, "Size"] for run in "ABC"] == [1, 0, 0]  # the smallest is best
     assert place["B", "Spread"] == 1
     assert place["A", "MACs"] == 0.5  # all alike
+
+
+def test_networks_that_are_alike_share_one_latency_and_no_other_is_moved():
+    runs = side_by_side(
+        finished((0.90,), latency=0.010),
+        finished((0.91,), latency=0.026, temperature=9.0),
+        finished((0.92,), latency=0.030, student={"options": {"widths": [99]}}),
+        finished((0.93,), latency=0.022, temperature=2.0),
+    )
+    assert alike(runs) == [["A", "B", "D"]]
+    assert list(compare_rows.cost_rows(runs, "latency")["cost"]) == [22, 22, 30, 22]
+    rows = compare_rows.measure_rows(runs).set_index(["measure", "run"]).loc["Latency"]
+    assert list(rows["place"]) == [1, 1, 0, 1]
+    assert list(rows["text"]) == ["22", "22", "30", "22"]
+
+
+def test_the_same_network_on_another_machine_keeps_its_own_latency():
+    here, there = finished((0.90,), latency=0.010), finished((0.91,), latency=0.026)
+    name, title, result, settings = there
+    elsewhere = (name, title, replace(result, machine={"cores": 64}), settings)
+    runs = side_by_side(here, elsewhere)
+    assert alike(runs) == []
+    assert [run.latency_ms for run in runs] == [0.010, 0.026]
 
 
 def test_the_ends_of_each_measure_say_what_they_are(runs):

@@ -8,10 +8,13 @@ from kdcore.compare_tables import (
     against,
     apart,
     exported,
-    lucky,
     outcome_table,
     settings_table,
+    together,
+    with_interval,
 )
+from kdcore.result import Latency
+from kdcore.statistics import Difference
 from tests.compared import SAMPLES, finished, side_by_side
 
 
@@ -143,10 +146,47 @@ def test_what_was_not_measured_is_said_and_never_a_number():
     assert plain(table.loc["A", "Distilled"]) == "90.0 %"
 
 
+def test_a_latency_stands_with_where_eight_in_ten_calls_lie():
+    several = (Latency(1, 0.02, 0.018, 0.031, 0.02), Latency(32, 0.5, 0.4, 0.6, 0.5))
+    runs = side_by_side(finished((0.9,), timed=several), finished((0.9,)))
+    table = outcome_table(runs, runs[1], {"A": against(runs[0], runs[1], SAMPLES)}).map(plain)
+    assert list(table["Latency, µs"]) == ["20 (18 … 31)", "20"]
+    rows = exported(runs, runs[1], {})
+    assert list(rows.loc[0, ["latency_ms.low", "latency_ms.high"]]) == [0.018, 0.031]
+
+
 def test_differences_that_may_be_clear_by_luck_are_counted():
     runs = three()
-    found = {run.letter: against(run, runs[0], SAMPLES) for run in runs[1:]}
-    assert lucky(found) == 1  # the one on other data has no interval
+    found = [against(run, runs[0], SAMPLES).difference for run in runs[1:]]
+    assert with_interval(found) == 1  # the one on other data has no interval
+    assert with_interval([Difference(1.0, None, None, (1.0,))]) == 0
+
+
+def test_a_verdict_beside_others_is_held_to_what_holds_for_all_of_them():
+    """Points of 1, 2, 3 around their mean: t = mean / (1 / √3), so p is 0.044 for a mean of 2.65,
+    and 0.004 for one of 9 (two degrees of freedom).
+    """
+    reference, *others = side_by_side(
+        finished((0.80, 0.80, 0.80)),
+        finished((0.80 + 0.0165, 0.80 + 0.0265, 0.80 + 0.0365)),
+        finished((0.80 + 0.08, 0.80 + 0.09, 0.80 + 0.10)),
+    )
+    found = {run.letter: against(run, reference, SAMPLES) for run in others}
+    assert [each.verdict for each in found.values()] == ["better", "better"]
+    # Holm: 2 · 0.004 and then 1 · 0.044, both below 0.05
+    assert [each.verdict for each in together(found).values()] == ["better", "better"]
+    weak = {letter: found["B"] for letter in "BC"}  # 2 · 0.044 is not
+    assert [each.verdict for each in together(weak).values()] == ["no clear difference"] * 2
+    assert together({"B": found["B"]})["B"].verdict == "better"  # alone there is nothing to correct
+    assert weak["B"].difference.low > 0
+
+
+def test_what_has_no_interval_needs_no_correction():
+    one, _, other = three()
+    few = side_by_side(finished((0.9, 0.9)), finished((0.8, 0.8)))
+    found = {"B": against(few[1], few[0], SAMPLES), "C": against(other, one, SAMPLES)}
+    told = together(found)
+    assert (told["B"].verdict, told["C"].verdict) == ("too few seeds", None)
 
 
 def test_the_export_holds_settings_numbers_and_reasons_of_every_run():

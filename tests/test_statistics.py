@@ -5,12 +5,15 @@ from scipy.stats import ttest_rel
 
 from kdcore.statistics import (
     Difference,
+    holm,
     mean,
+    p_value,
     paired_difference,
     signed,
     spread,
     verdict,
     verdict_sentence,
+    verdicts,
 )
 
 CONTROL = (0.89, 0.91, 0.90, 0.85, 0.88)
@@ -105,6 +108,37 @@ def test_values_that_are_no_pairs_are_refused(control, distilled):
 )
 def test_the_verdict_claims_only_what_the_interval_leaves_out_zero_for(low, high, expected):
     assert verdict(Difference(1.0, low, high, (1.0,))) == expected
+
+
+# several at once
+
+
+def test_the_p_value_is_that_of_scipys_paired_t_test():
+    difference = paired_difference(CONTROL, DISTILLED, 500)
+    assert p_value(difference) == pytest.approx(ttest_rel(DISTILLED, CONTROL).pvalue)
+    assert p_value(paired_difference(CONTROL[:2], DISTILLED[:2], 500)) is None
+
+
+def test_holms_p_values_are_as_worked_by_hand():
+    # 0.005 · 4 = 0.02, 0.01 · 3 = 0.03, 0.03 · 2 = 0.06, and 0.04 · 1 may not be below the last
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.7, 0.6]) == [1, 1]
+    assert holm([]) == []
+
+
+def test_of_several_verdicts_each_holds_beside_the_others():
+    # p is 0.044 (t = 4.59, two degrees of freedom) and, of the other, far below
+    weak = paired_difference([0.5] * 3, [0.5165, 0.5265, 0.5365], 500)
+    strong = paired_difference([0.5] * 3, [0.79, 0.80, 0.81], 500)
+    few = paired_difference([0.5], [0.6], 500)
+    assert verdict(weak) == "better"
+    assert verdicts({"A": weak}) == {"A": "better"}
+    assert verdicts({"A": weak, "B": weak})["A"] == "no clear difference"
+    assert verdicts({"A": weak, "B": strong, "C": few}) == {
+        "A": "better",
+        "B": "better",
+        "C": "too few seeds",
+    }
 
 
 def test_the_better_students_sentence():

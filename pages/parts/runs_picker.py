@@ -47,8 +47,9 @@ def pick_runs() -> tuple[list[Run], int]:
             known[run_id] = _label(run)
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
+        count = len(st.session_state[CHOSEN])
         chosen = st.multiselect(
-            "Runs to lay side by side",
+            f"Runs to lay side by side: {count} chosen" if count else "Runs to lay side by side",
             list(known),
             format_func=known.get,
             key=CHOSEN,

@@ -179,6 +179,15 @@ def test_each_row_holds_its_gain_and_its_difference_to_the_reference(look, two):
     assert row["Against A, points"].startswith(signed(np.mean(apart)))
 
 
+def test_the_caption_tells_what_is_corrected_for_and_what_luck_would_make_clear(look, finished):
+    app = look(finished("one"), finished("two"), finished("three", temperature=9.0))
+    words = said(app)
+    assert "2 runs are held against A: their verdicts are corrected for that (Holm, 1979)" in words
+    assert "of 3 without any true gain, 0.15 would look clear on average" in words
+    assert "A, B and C are the same network: their latencies differ by chance alone" in words
+    assert app.multiselect[0].label == "Runs to lay side by side: 3 chosen"
+
+
 def test_there_are_four_charts_whichever_is_looked_at(look, two):
     app = look(*two)
     assert charts(app) == 4
