@@ -103,8 +103,8 @@ class MethodRecord:
         """Its options besides the temperature, which the recipe sets for all."""
         return tuple(knob for knob in self.knobs if knob.name != "temperature")
 
-    def formula_with(self, options: Mapping[str, object], temperature: float) -> str:
-        """The formula with the numbers of a recipe in it."""
+    def formula_with(self, options: Mapping[str, object], temperature: float | str) -> str:
+        """The formula with the numbers of a recipe in it; temperature: in words where it moves."""
         numbers = {knob.name: knob.default for knob in self.knobs} | dict(options)
         shown = {name: _short(number) for name, number in numbers.items()}
         return self.formula.format(**{"T": _short(temperature), **shown})

@@ -6,6 +6,15 @@ import math
 
 from kdcore.recipe import Schedule
 
+WAYS = {"linear": "in a line", "cosine": "in a curve", "step": "in a step"}
+
+
+def told(name: str, start: float, schedule: Schedule) -> str:
+    """How a number moves while training, in words; empty where it stays."""
+    if schedule.how == "constant" or schedule.to == start:
+        return ""
+    return f"{name} moved from {start:g} to {schedule.to:g} {WAYS[schedule.how]}"
+
 
 def at(start: float, schedule: Schedule, done: float) -> float:
     """The value where a share `done` of the steps, in [0, 1], is over.

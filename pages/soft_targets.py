@@ -6,42 +6,25 @@ import streamlit as st
 
 from kdcore import look_charts, look_tables
 from kdcore.measure.classes import similarity_tree
-from kdcore.recipe import Recipe
 from kdcore.result import ARMS, ArmName
 from kdcore.runs.store import Run
 from pages.parts.dark_knowledge import dark_knowledge
 from pages.parts.look import Files, answers_of, figure, files_of, picture_format, pool_of
+from pages.parts.moments import lesson, temperatures
 from pages.parts.run_picker import pick_run, pick_seed, samples_said
-from pages.parts.services import catalogue, plainly
-from pages.parts.soft_sample import Weights, sample_asked, soft_sample
+from pages.parts.services import plainly
+from pages.parts.soft_sample import sample_asked, soft_sample, stepped_said
 
 VIEWS = ("One sample", "Dark knowledge", "Likeness")
 TEMPERATURES = (0.5, 1.0, 2.0, 4.0, 8.0, 20.0)
 
 
-def weights(recipe: Recipe) -> tuple[Weights, str]:
-    """The two weights of the formula, and what to say where the run's own loss is another."""
-    used = next((each for each in recipe.extra if each.name == "kd"), None)
-    plain = catalogue().method("kd")
-    method = catalogue().method(recipe.method.name)
-    hard = method.hard_weight if recipe.hard_weight is None else recipe.hard_weight
-    if recipe.method.name == "kd" or used is not None:
-        given = recipe.soft_weight if used is None else used.weight
-        return Weights(hard, plain.soft_weight if given is None else given), ""
-    note = (
-        f"This student learned by {method.title}; the formula here is that of plain soft targets, "
-        "with its paper's weights: what they would have taught."
-    )
-    return Weights(plain.hard_weight, plain.soft_weight), note
-
-
 def one_sample(run: Run, files: Files, seed: int) -> None:
     """The temperature, the formula, the arrows."""
-    of_loss, note = weights(run.recipe)
-    if note:
-        st.caption(note)
-    asked = sample_asked(len(answers_of(files)))
-    soft_sample(files, seed, asked, weights=of_loss, temperature=run.recipe.temperature)
+    taught = lesson(run.recipe)
+    if taught.note:
+        st.caption(taught.note)
+    soft_sample(files, seed, sample_asked(len(answers_of(files))), taught)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -70,14 +53,14 @@ def orders(files: Files, seed: int) -> tuple[go.Figure, pd.DataFrame]:
 
 def likeness(run: Run, files: Files, seed: int) -> None:
     """Which classes are alike to whom, and who keeps the order of the wrong ones."""
-    trained = run.recipe.temperature
-    choices = sorted({*TEMPERATURES, trained})
+    trained = dict(temperatures(run.recipe))
+    choices = sorted({*TEMPERATURES, *trained})
     temperature = st.segmented_control(
         "Temperature of the trees",
         choices,
-        default=trained,
+        default=run.recipe.temperature,
         required=True,
-        format_func=lambda t: f"{t:g}, as trained" if t == trained else f"{t:g}",
+        format_func=lambda t: f"{t:g}, {trained[t]}" if t in trained else f"{t:g}",
         key=f"look.tree.{run.id}",
     )
     for column, arm in zip(st.columns(3), ARMS, strict=True):
@@ -111,15 +94,13 @@ def views(run: Run) -> None:
     assert seed is not None
     files = files_of(run)
     {VIEWS[0]: one_sample, VIEWS[1]: maps, VIEWS[2]: likeness}[view](run, files, seed)
-    st.caption(
-        f"Of {samples_said(answers_of(files))}, after the last step of seed "
-        f"{run.recipe.seeds[seed]}."
-    )
+    of = stepped_said(files) if view == VIEWS[0] else samples_said(answers_of(files))
+    st.caption(f"Of {of}, after the last step of seed {run.recipe.seeds[seed]}.")
 
 
 def maps(run: Run, files: Files, seed: int) -> None:
     """The dark-knowledge maps."""
-    dark_knowledge(files, seed, temperature=run.recipe.temperature)
+    dark_knowledge(files, seed, temperatures(run.recipe))
 
 
 def page() -> None:

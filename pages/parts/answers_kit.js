@@ -59,6 +59,31 @@ const divergence = (a, b) => a.p.reduce((sum, p, i) => sum + p * (a.log[i] - b.l
 const short = (number) => String(Math.round(number * 100) / 100);
 const percent = (p) => (p >= 0.0995 ? `${(100 * p).toFixed(0)} %` : p >= 0.001 ? `${(100 * p).toFixed(1)} %` : "<0.1 %");
 
+// A slider, and buttons for the temperatures that mean something. data.moments: of the training,
+// one, or its start and its end; state.moment: whose numbers hold, which a button may change.
+function heatBar(find, data, state, draw) {
+  const slider = find("temperature");
+  const known = data.moments.map((moment) => moment.temperature);
+  state.moment = Math.min(state.moment, known.length - 1);
+  slider.min = Math.min(0.5, ...known);
+  slider.max = Math.max(20, ...known);
+  slider.value = state.temperature;
+  const set = (value, moment = state.moment) => {
+    Object.assign(state, { temperature: Number(value), moment });
+    slider.value = value;
+    draw();
+  };
+  slider.oninput = () => set(slider.value);
+  find("as-is").onclick = () => set(1);
+  ["as-trained", "as-ended"].forEach((name, i) => {
+    const moment = data.moments[i];
+    find(name).hidden = !moment;
+    if (!moment) return;
+    find(name).textContent = `T = ${short(moment.temperature)}, ${moment.words}`;
+    find(name).onclick = () => set(moment.temperature, i);
+  });
+}
+
 function options(select, pairs, chosen) {
   select.replaceChildren(...pairs.map(([value, text]) => {
     const option = element("option", "", text);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,12 @@ HERE = Path(__file__).parent
 
 def component(name: str, files: str, *kits: str) -> Any:
     """An inline component of the three files of that name, with what all of them share, and the
-    code and looks of further kits.
+    code and looks of further kits. Where its page says `<!-- name -->`, that file stands instead.
     """
     return st.components.v2.component(
         name,
-        html=(HERE / f"{files}.html").read_text(encoding="utf-8"),
-        css="".join(_text(f"{each}.css") for each in ("answers_kit", *kits, files)),
+        html=re.sub(r"<!-- (\w+) -->", lambda of: _text(f"{of[1]}.html"), _text(f"{files}.html")),
+        css="".join(_text(f"{each}.css") for each in ("answers_kit", *kits, files) if _looks(each)),
         js="".join(_text(f"{each}.js") for each in ("answers_kit", *kits, files)),
     )
 
@@ -46,6 +47,10 @@ def packed(array: np.ndarray, kind: str) -> dict[str, Any]:
     """Numbers as the browser reads them: their shape, and their bytes in base64."""
     content = np.ascontiguousarray(array, dtype=kind).tobytes()
     return {"shape": list(array.shape), "bytes": base64.b64encode(content).decode()}
+
+
+def _looks(name: str) -> bool:
+    return (HERE / f"{name}.css").exists()
 
 
 def _text(file: str) -> str:

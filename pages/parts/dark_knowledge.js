@@ -10,12 +10,11 @@ export default function (component) {
   const root = component.parentElement;
   const find = (name) => root.querySelector(`[data-testid="${name}"]`);
   const data = unpackWhole(component.data);
-  const state = kept.get(root) ?? { temperature: data.trained, without: true, difference: "gain" };
+  const state = kept.get(root) ?? {
+    temperature: data.moments[0].temperature, moment: 0, without: true, difference: "gain",
+  };
   kept.set(root, state);
-  const slider = find("temperature");
   const maps = find("maps");
-  slider.value = state.temperature;
-  find("as-trained").textContent = `T = ${short(data.trained)}, as trained`;
   find("note").textContent = data.note;
   options(find("difference"), Object.entries(DIFFERENCES).map(([k, [t]]) => [k, t]), state.difference);
 
@@ -35,10 +34,7 @@ export default function (component) {
     find("said").textContent = mostDoubt(data, targets.teacher, state.temperature);
   }
 
-  const set = (value) => { state.temperature = Number(value); slider.value = value; heat(); };
-  slider.oninput = () => set(slider.value);
-  find("as-is").onclick = () => set(1);
-  find("as-trained").onclick = () => set(data.trained);
+  heatBar(find, data, state, heat);
   find("diagonal").checked = state.without;
   find("diagonal").onchange = (e) => { state.without = e.target.checked; draw(); };
   find("difference").onchange = (e) => { state.difference = e.target.value; draw(); };

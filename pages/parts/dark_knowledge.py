@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from kdcore.answers import Answers
 from kdcore.result import ARMS
 from pages.parts.answers_kit import component, looks, packed
 from pages.parts.look import Files, answers_of
+from pages.parts.moments import Temperature, named
 
 MOST_LOGITS = 200_000
 """Numbers of each model that a browser softens at every step of the slider, in some 10 ms."""
@@ -18,9 +20,9 @@ MOST_LOGITS = 200_000
 _view = component("dark_knowledge", "dark_knowledge")
 
 
-def dark_knowledge(files: Files, seed: int, *, temperature: float) -> None:
-    """Draw the maps of one seed."""
-    data = {**_payload(files, seed), "looks": looks(), "trained": temperature}
+def dark_knowledge(files: Files, seed: int, trained: Sequence[Temperature]) -> None:
+    """Draw the maps of one seed; trained: the temperatures of the training."""
+    data = {**_payload(files, seed), "looks": looks(), "moments": named(trained)}
     _view(key=f"dark.{files[0]}", data=data)
 
 

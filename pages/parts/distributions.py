@@ -7,6 +7,7 @@ step to another sample, asks the server for anything.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,19 @@ import streamlit as st
 
 from kdcore.charts import LOOKS
 from pages.parts.answers_kit import component, inputs, looks, packed
+from pages.parts.moments import Temperature, named
 
-_view = component("answers", "distributions")
+_view = component("answers", "distributions", "sample_kit")
 
 
-def distributions(archive: bytes, *, seeds: tuple[int, ...], temperature: float, key: str) -> None:
+def distributions(
+    archive: bytes, *, seeds: tuple[int, ...], trained: Sequence[Temperature], key: str
+) -> None:
     """Draw the answers kept in an npz archive of a run.
 
     archive: labels (N,), images (N, C, H, W) uint8 or points (N, D), class_names (K,), and the raw
-    logits of teacher (1 or S, N, K), control and distilled (S, N, K). temperature: where the
-    slider starts.
+    logits of teacher (1 or S, N, K), control and distilled (S, N, K). trained: the temperatures of
+    the training, at the first of which the slider starts.
     """
     _view(
         key=key,
@@ -31,7 +35,7 @@ def distributions(archive: bytes, *, seeds: tuple[int, ...], temperature: float,
             **_payload(archive),
             "looks": looks(),
             "seeds": list(seeds),
-            "trained": temperature,
+            "moments": named(trained),
         },
     )
 

@@ -25,7 +25,7 @@ GROUPS = {
 }
 """What a method passes on, in the order in which they are offered."""
 
-HOW = {"constant": "stays", "linear": "in a line", "cosine": "in a curve", "step": "in a step"}
+HOW = {"constant": "stays", **schedule.WAYS}
 SCHEDULES = ("temperature_schedule", "soft_schedule", "hard_schedule")
 CURVE_STEPS = 40
 
@@ -329,19 +329,29 @@ def show_formula(recipe: Recipe, catalogue: Catalogue) -> None:
         of = catalogue.method(each.name)
         if not of.formula:
             continue
-        terms.append(
-            f"{_moved(weight, moves)} · {of.formula_with(each.options, recipe.temperature)}"
-        )
+        heat = _moved(recipe.temperature, recipe.temperature_schedule)
+        terms.append(f"{_moved(weight, moves)} · {of.formula_with(each.options, heat)}")
         if of.takes_temperature:
-            squared = weight * recipe.temperature**2
-            effective.append(f"{of.title}: {weight:g} · {recipe.temperature:g}² = {squared:.3g}")
+            effective.append(f"{of.title}: {_effective(weight, moves, recipe)}")
     hard = 1.0 if not terms else (recipe.hard_weight or 0.0)
     shown = [f"{_moved(hard, recipe.hard_schedule)} · CE(labels)", *terms]
     st.markdown(f"**loss** = {' + '.join(shown)}", help=f"{method.about} {method.why}")
-    if recipe.temperature_schedule.how != "constant":
-        st.caption(f"T moves from {recipe.temperature:g} to {recipe.temperature_schedule.to:g}.")
+    if any(getattr(recipe, each).how != "constant" for each in SCHEDULES):
+        st.caption("An arrow leads from a number's value at the first step to that at the last.")
     if effective:
-        st.caption(f"Effective weights, T² included. {'; '.join(effective)}; labels: {hard:g}.")
+        effective.append(f"labels: {_moved(hard, recipe.hard_schedule)}")
+        st.caption(f"Effective weights, T² included. {'; '.join(effective)}.")
+
+
+def _effective(weight: float, moves: Schedule, recipe: Recipe) -> str:
+    """A weight times T², at the first step and, where either moves, at the last."""
+    heats = recipe.temperature_schedule
+    ends = [
+        (schedule.at(weight, moves, done), schedule.at(recipe.temperature, heats, done))
+        for done in (0.0, 1.0)
+    ]
+    told = [f"{each:g} · {heat:g}² = {each * heat**2:.3g}" for each, heat in ends]
+    return " → ".join(dict.fromkeys(told))
 
 
 def _moved(weight: float, moves: Schedule) -> str:

@@ -18,6 +18,7 @@ from pages.parts.devices import devices, of_run
 from pages.parts.distributions import distributions
 from pages.parts.handover import handover
 from pages.parts.look import figure, picture_format
+from pages.parts.moments import temperatures
 from pages.parts.scheme_form import chain
 from pages.parts.services import catalogue, gone, plainly, runner, store, verbatim
 from pages.parts.widgets import duration
@@ -294,10 +295,8 @@ def _answers(run: Run) -> None:
         return
     st.subheader("What do the three models answer?", anchor=False)
     archive = runner().shelf.get(run.result.artifacts["logits"])
-    recipe = run.recipe
-    distributions(
-        archive, seeds=recipe.seeds, temperature=recipe.temperature, key=f"answers.{run.id}"
-    )
+    seeds, trained = run.recipe.seeds, temperatures(run.recipe)
+    distributions(archive, seeds=seeds, trained=trained, key=f"answers.{run.id}")
     with st.container(horizontal=True):
         for page, label, icon in FURTHER:
             st.page_link(page, label=label, icon=icon, query_params={"run": run.id})

@@ -5,86 +5,45 @@ export default function (component) {
   const root = component.parentElement;
   const find = (name) => root.querySelector(`[data-testid="${name}"]`);
   const data = unpack(component.data);
-  const state = kept.get(root)
-    ?? { filter: null, place: 0, temperature: data.trained, taught: "distilled" };
+  const state = kept.get(root) ?? {
+    ...{ seed: 0, filter: null, place: 0, taught: "distilled" },
+    ...{ temperature: data.moments[0].temperature, moment: 0 },
+  };
   if (data.start !== null && state.start !== data.start) {
     Object.assign(state, { filter: "all", place: data.start }); // a link names a sample
   }
   state.start = data.start;
   kept.set(root, state);
-
-  const slider = find("temperature");
-  slider.value = state.temperature;
-  find("as-trained").textContent = `T = ${short(data.trained)}, as trained`;
-  find("hard-title").textContent = `${short(data.hard)} · CE`;
   options(find("taught"), STUDENTS.map((m) => [m, data.looks[m].short.toLowerCase()]), state.taught);
+  // one wrong class has no order
+  find("orders").hidden = find("of-order").hidden = data.classes.length < 3;
 
-  let found = [];
   let now = null;
 
-  function choose() {
-    const counts = Object.fromEntries(
-      Object.keys(FILTERS).map((name) => [name, matching(data, 0, name)]));
-    if (state.filter === null) state.filter = counts.disagree.length ? "disagree" : "all";
-    found = counts[state.filter];
-    state.place = Math.max(0, Math.min(state.place, found.length - 1));
-    options(find("filter"), Object.entries(FILTERS).map(
-      ([name, [title]]) => [name, `${title} (${counts[name].length})`]), state.filter);
-    show();
-  }
-
-  function show() {
-    const sample = found[state.place];
-    find("place").textContent = found.length
-      ? `${state.place + 1} of ${found.length}` : "none with this seed";
-    find("previous").disabled = find("next").disabled = found.length < 2;
-    for (const part of root.querySelectorAll(".sample, .panels, .order, .saves, h3")) {
-      part.hidden = !found.length;
-    }
-    if (!found.length) return;
-    (data.points ? plane : picture)(find("picture"), data, sample);
-    find("picture").setAttribute("aria-label", `Test sample ${data.numbers[sample] + 1}`);
-    find("which").textContent = `test sample ${(data.numbers[sample] + 1).toLocaleString("en")}`;
-    find("label").textContent = data.classes[data.labels[sample]];
-    order(find("order"), data, sample);
-    soften();
-  }
-
-  function soften() {
+  function soften(sample) {
+    const weights = data.moments[state.moment];
     const degrees = short(state.temperature);
+    const [hard, soft] = [short(weights.hard), short(weights.soft)];
     find("degrees").textContent = `T = ${degrees}`;
-    find("soft-title").textContent = `${short(data.soft)} · ${degrees}² · KL`;
+    find("hard-title").textContent = `${hard} · CE`;
+    find("soft-title").textContent = `${soft} · ${degrees}² · KL`;
     find("formula").textContent =
-      `loss = ${short(data.hard)} · CE(label) + ${short(data.soft)} · ${degrees}² · KL(teacher ‖ student)`;
-    if (!found.length) return;
-    now = look(data, found[state.place], state.temperature);
-    table(find("models"), data, now);
+      `loss = ${hard} · CE(label) + ${soft} · ${degrees}² · KL(teacher ‖ student)`;
+    find("moved").textContent = data.moved && `${data.moved} The weights here are those ${weights.words}.`;
+    if (sample === undefined) return;
+    now = look(data, weights, sample, state.temperature);
+    find("models").replaceChildren(...modelRows(data, now.answers, now.label));
     losses(find("losses"), data, now);
     mirror(find("mirror"), data, now);
     arrows(find("gradient"), data, now, state.taught);
   }
 
-  const step = (by) => {
-    if (!found.length) return;
-    state.place = (state.place + by + found.length) % found.length;
-    show();
-  };
-  const heat = (value) => {
-    state.temperature = Number(value);
-    slider.value = value;
-    soften();
-  };
-  find("next").onclick = () => step(1);
-  find("previous").onclick = () => step(-1);
-  find("filter").onchange = (e) => { state.filter = e.target.value; state.place = 0; choose(); };
-  find("taught").onchange = (e) => { state.taught = e.target.value; soften(); };
-  slider.oninput = () => heat(slider.value);
-  find("as-is").onclick = () => heat(1);
-  find("as-trained").onclick = () => heat(data.trained);
-  root.querySelector(".answers").onkeydown = (e) => {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
-    if (by && !e.target.closest("input, select")) step(by);
-  };
+  const sample = oneSample(root, data, state, {
+    parts: ".sample, .panels, .order, .saves, h3",
+    show: (sample) => order(find("order"), data, sample),
+    soften,
+  });
+  find("taught").onchange = (e) => { state.taught = e.target.value; sample.again(); };
   for (const name of ["mirror", "gradient"]) {
     const file = () => `${name}-sample-${data.numbers[now.sample] + 1}`;
     find(`${name}-svg`).onclick = () => saveSvg(find(name).firstChild, file());
@@ -95,69 +54,42 @@ export default function (component) {
   // drawn to measure: the drawings follow the width, and the colours follow the theme
   let width = 0;
   const watcher = new ResizeObserver(([entry]) => {
-    if (Math.abs(entry.contentRect.width - width) > 1 && now) soften();
+    if (Math.abs(entry.contentRect.width - width) > 1 && now) sample.again();
     width = entry.contentRect.width;
   });
   watcher.observe(find("mirror"));
-  choose();
+  sample.choose();
   return () => watcher.disconnect();
 }
 
 // Everything that is shown of one sample at one temperature.
-function look(data, sample, temperature) {
+function look(data, weights, sample, temperature) {
   const label = data.labels[sample];
   const rows = Object.fromEntries(MODELS.map((name) => [name, logits(data, name, 0, sample)]));
   const answers = Object.fromEntries(MODELS.map((m) => [m, softmax(rows[m], temperature)]));
   const students = Object.fromEntries(STUDENTS.map((name) => {
     const plain = softmax(rows[name], 1);
     const away = divergence(answers.teacher, answers[name]);
-    const hard = Array.from(plain.p, (p, i) => data.hard * (p - (i === label ? 1 : 0)));
+    const hard = Array.from(plain.p, (p, i) => weights.hard * (p - (i === label ? 1 : 0)));
     const soft = Array.from(answers[name].p,
-      (p, i) => data.soft * temperature * (p - answers.teacher.p[i]));
+      (p, i) => weights.soft * temperature * (p - answers.teacher.p[i]));
     return [name, {
-      away,
-      surprise: -data.hard * plain.log[label],
-      distance: data.soft * temperature ** 2 * away,
+      surprise: -weights.hard * plain.log[label],
+      distance: weights.soft * temperature ** 2 * away,
       hard, soft, total: hard.map((value, i) => value + soft[i]),
     }];
   }));
   return { sample, label, temperature, answers, students, shown: shownClasses(answers, label) };
 }
 
-function table(body, data, now) {
-  body.replaceChildren(...MODELS.map((name) => {
-    const answer = now.answers[name];
-    const best = answer.p.indexOf(Math.max(...answer.p));
-    const right = best === now.label;
-    const row = element("tr");
-    const title = element("td", "", data.looks[name].label);
-    title.prepend(paint(element("span", "key"), name, data));
-    const said = element("td");
-    said.append(element("span", right ? "" : "wrong", data.classes[best]),
-      ` ${right ? "✓" : "✗"} ${percent(answer.p[best])}`);
-    said.dataset.testid = `answer-${name}`;
-    const away = now.students[name]?.away;
-    row.append(title, said, number(entropy(answer), `entropy-${name}`), number(away, `kl-${name}`));
-    return row;
-  }));
-}
-
 function losses(body, data, now) {
   body.replaceChildren(...STUDENTS.map((name) => {
     const { surprise, distance } = now.students[name];
     const row = element("tr");
-    const title = element("td", "", data.looks[name].short);
-    title.prepend(paint(element("span", "key"), name, data));
-    row.append(title, number(surprise, `hard-${name}`), number(distance, `soft-${name}`),
-      number(surprise + distance, `loss-${name}`));
+    row.append(titled(data, name, data.looks[name].short), number(surprise, `hard-${name}`),
+      number(distance, `soft-${name}`), number(surprise + distance, `loss-${name}`));
     return row;
   }));
-}
-
-function number(value, name) {
-  const cell = element("td", "", value === undefined ? "" : value.toFixed(3));
-  cell.dataset.testid = name;
-  return cell;
 }
 
 // Class names in a column; a name that does not fit is cut, and said in full when pointed at.
@@ -220,10 +152,7 @@ function mirror(place, data, now) {
     `outlined: the label's class; a bar as wide is ${percent(full)}`,
     { "text-anchor": "middle", "font-size": 11, opacity: 0.75 }));
   place.replaceChildren(svg);
-  place.setAttribute("aria-label", MODELS.map((name) => {
-    const best = now.answers[name].p.indexOf(Math.max(...now.answers[name].p));
-    return `${data.looks[name].label}: ${data.classes[best]}, ${percent(now.answers[name].p[best])}`;
-  }).join("; "));
+  place.setAttribute("aria-label", surest(data, now.answers));
 }
 
 // Down the loss: against the gradient. Label's and teacher's parts as thin bars, the whole as arrow.
@@ -278,18 +207,16 @@ function order(body, data, sample) {
   body.replaceChildren(...MODELS.map((name) => {
     const mine = name === "teacher" ? teacher : ranking(data, name, sample);
     const row = element("tr");
-    const title = element("td", "", data.looks[name].short);
-    title.prepend(paint(element("span", "key"), name, data));
     const places = element("td");
     places.append(...mine.slice(0, 6).map((i, place) =>
       element("b", teacher[place] === i ? "kept" : "", data.classes[i])));
     if (mine.length > 6) places.append(` and ${mine.length - 6} more`);
     const said = element("td");
-    if (name !== "teacher" && mine.length > 1) {
+    if (name !== "teacher") {
       said.textContent = `ρ ${fixed(spearman(teacher, mine))}, τ ${fixed(kendall(teacher, mine))}`;
     }
     said.dataset.testid = `order-${name}`;
-    row.append(title, said, places);
+    row.append(titled(data, name, data.looks[name].short), said, places);
     return row;
   }));
 }

@@ -5,7 +5,7 @@ All of it happens in the browser, on a few hundred samples' logits of one seed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 import streamlit as st
@@ -14,24 +14,16 @@ from kdcore.answers import PROBE
 from kdcore.result import ARMS
 from pages.parts.answers_kit import component, inputs, looks, packed
 from pages.parts.look import Files, answers_of
+from pages.parts.moments import Lesson
+from pages.parts.run_picker import samples_said
 
 PICTURE_BYTES = 1_500_000
 """So much of pictures goes to a browser at once."""
 
-_view = component("soft_sample", "soft_sample")
+_view = component("soft_sample", "soft_sample", "sample_kit")
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Of the two terms of the loss: hard · CE + soft · T² · KL."""
-
-    hard: float
-    soft: float
-
-
-def soft_sample(
-    files: Files, seed: int, sample: int | None, *, weights: Weights, temperature: float
-) -> None:
+def soft_sample(files: Files, seed: int, sample: int | None, taught: Lesson) -> None:
     """Draw the view of one seed; sample: the test sample to begin with, by place."""
     places = _places(files, sample)
     _view(
@@ -39,17 +31,22 @@ def soft_sample(
         data={
             **_payload(files, seed, sample),
             "looks": looks(),
-            "trained": temperature,
-            "hard": weights.hard,
-            "soft": weights.soft,
+            "moments": [asdict(each) for each in taught.moments],
+            "moved": taught.moved,
             "start": places.index(sample) if sample in places else None,
         },
     )
-    if len(places) < len(answers_of(files)):
-        st.caption(
-            f"The first {len(_places(files, None)):,} test samples can be stepped through here; "
-            "any other is a click away on Where they differ."
-        )
+
+
+def stepped_said(files: Files) -> str:
+    """Which test samples can be stepped through."""
+    kept, count = answers_of(files), len(_places(files, None))
+    if count == len(kept):
+        return samples_said(kept)
+    return (
+        f"the first {count:,} of {kept.tested or len(kept):,} test samples (any other is a click "
+        "away on Where they differ)"
+    )
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

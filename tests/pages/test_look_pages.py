@@ -143,11 +143,51 @@ def test_a_method_other_than_soft_targets_is_said_beside_the_formula(look, finis
     assert "the formula here is that of plain soft targets" in said(look(SOFT))
 
 
+def told(app):
+    """What the one component on the page is given."""
+    (component,) = app.get("bidi_component")
+    return json.loads(component.proto.json)
+
+
 def test_the_weights_are_the_recipes_own(look, finished):
     finished(soft_weight=0.7, hard_weight=0.3)
-    (component,) = look(SOFT).get("bidi_component")
-    told = json.loads(component.proto.json)
-    assert (told["hard"], told["soft"], told["trained"]) == (0.3, 0.7, 4.0)
+    given = told(look(SOFT))
+    as_trained = {"words": "as trained", "temperature": 4.0, "hard": 0.3, "soft": 0.7}
+    assert given["moments"] == [as_trained]
+    assert given["moved"] == ""
+
+
+def test_of_a_loss_that_moved_the_start_and_the_end_are_told_and_no_number_as_the_one(
+    look, finished
+):
+    finished(
+        temperature=8.0,
+        temperature_schedule={"how": "linear", "to": 1.0},
+        soft_schedule={"how": "cosine", "to": 0.25},
+    )
+    app = look(SOFT)
+    start, end = told(app)["moments"]
+    assert start == {"words": "at the start", "temperature": 8.0, "hard": 0.1, "soft": 0.9}
+    assert end == {"words": "at the end", "temperature": 1.0, "hard": 0.1, "soft": 0.25}
+    assert told(app)["moved"] == (
+        "While it learned, T moved from 8 to 1 in a line and the weight on the teacher moved from "
+        "0.9 to 0.25 in a curve."
+    )
+    heats = [{k: each[k] for k in ("temperature", "words")} for each in (start, end)]
+    assert told(view(app, "Dark knowledge"))["moments"] == heats
+    control = next(
+        each for each in view(app, "Likeness").get("button_group") if "trees" in each.label
+    )
+    options = [each.content for each in control.proto.options]
+    assert [each for each in options if "," in each] == ["1, at the end", "8, at the start"]
+
+
+def test_under_a_part_of_the_samples_it_is_not_said_to_be_all_of_them(look, finished):
+    finished(task="moons", transfer={"labelled": 20, "unlabelled": 100})
+    app = look(SOFT)
+    assert "Of the first 500 of 800 test samples (any other is a click away" in said(app)
+    assert "all 800" not in said(app)
+    assert "all 800 test samples" in said(view(app, "Likeness"))
 
 
 def test_the_trees_and_the_order_are_four_charts(look, finished):

@@ -49,6 +49,17 @@ def test_the_effective_weight_includes_the_square_of_the_temperature(open_app):
     assert "0.9 · 5² = 22.5; labels: 0.1" in words(app)
 
 
+def test_what_moves_is_no_fixed_number_in_the_formula(open_app):
+    app = open_app()
+    for name, value in (("temperature_schedule", "linear"), ("soft_schedule", "step")):
+        app.selectbox(key=f"form.{name}.how").set_value(value).run()
+    app.number_input(key="form.temperature_schedule.to").set_value(1.0).run()
+    app.number_input(key="form.soft_schedule.to").set_value(0.0).run()
+    text = words(app)
+    assert "(0.9 → 0) · (4 → 1)² · KL(teacher ‖ student at T = (4 → 1))" in text
+    assert "0.9 · 4² = 14.4 → 0 · 1² = 0; labels: 0.1" in text
+
+
 @pytest.mark.parametrize(
     ("name", "shown"), [("kd", True), ("hard", False), ("rkd", False), ("ctkd", False)]
 )
@@ -91,7 +102,8 @@ def test_a_schedule_is_drawn_and_becomes_part_of_the_recipe(open_app, store):
     app.selectbox(key="form.temperature_schedule.how").set_value("cosine").run()
     drawings = [each.proto.body for each in app.get("html")]
     assert any("T from 4 to 1 over the steps" in drawing for drawing in drawings)
-    assert "T moves from 4 to 1" in words(app)
+    assert "(4 → 1)² · KL" in words(app)
+    assert "An arrow leads from a number's value at the first step to that at the last" in words(app)
     moves = submitted(app, store).temperature_schedule
     assert (moves.how, moves.to) == ("cosine", 1.0)
 
