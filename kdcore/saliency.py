@@ -18,6 +18,12 @@ FEWEST = 16
 WORK = 1_500_000_000
 """Multiply-accumulates that all models together may take: a small part of a second."""
 
+MOST_WORK = 20_000_000_000
+"""Of models so large that the fewest windows are more than that: a second or two, and no more."""
+
+BATCH = 16
+"""Covered pictures that a model is asked at once."""
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -43,6 +49,20 @@ class Saliency:
     place: int
     share: float
     lost: NDArray[np.float32]
+
+
+def too_much(macs: int) -> str:
+    """Why models are not asked so often, in a sentence; empty where they are. macs: of one call of
+    all models.
+    """
+    most = MOST_WORK // (FEWEST + 1)
+    if macs <= most:
+        return ""
+    return (
+        f"These models make {macs / 1e9:,.2f} billion multiply-accumulates for one picture, and "
+        f"would be asked {FEWEST + 1} times: that would keep all visitors waiting. Saliency is "
+        f"drawn up to {most / 1e9:.2f} billion; run the recipe with smaller models to see it."
+    )
 
 
 def windows(height: int, width: int, macs: int) -> Windows:
@@ -76,7 +96,13 @@ def occlusion(
     corners = [(top, left) for top in over.tops for left in over.lefts]
     for number, (top, left) in enumerate(corners, 1):
         covered[number, :, top : top + over.size, left : left + over.size] = 0
-    (logits,) = model.run(None, {model.get_inputs()[0].name: covered})
+    name = model.get_inputs()[0].name
+    logits = np.concatenate(
+        [
+            model.run(None, {name: covered[start : start + BATCH]})[0]
+            for start in range(0, len(covered), BATCH)
+        ]
+    )
     chosen = int(logits[0].argmax()) if place is None else place
     odds = _log_odds(logits.astype(np.float64), chosen)
     lost = (odds[0] - odds[1:]).reshape(len(over.tops), len(over.lefts))

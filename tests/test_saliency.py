@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from kdcore.panel import Scale
-from kdcore.saliency import MOST, Windows, by_pixel, occlusion, windows
+from kdcore.saliency import BATCH, MOST, MOST_WORK, Windows, by_pixel, occlusion, too_much, windows
 
 PLAIN = Scale(np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), np.float32))
 
@@ -12,10 +12,13 @@ PLAIN = Scale(np.zeros((1, 1, 1), np.float32), np.ones((1, 1, 1), np.float32))
 class Corner:
     """A model of two classes that believes in the second by the upper left pixel alone."""
 
+    most_at_once = 0
+
     def get_inputs(self):
         return [type("Input", (), {"name": "input"})]
 
     def run(self, _outputs, feed):
+        self.most_at_once = max(self.most_at_once, len(feed["input"]))
         pixel = feed["input"][:, 0, 0, 0]
         return [np.stack([np.zeros_like(pixel), pixel], 1)]
 
@@ -45,6 +48,24 @@ def test_a_pixel_has_the_mean_over_the_windows_that_cover_it():
     found = occlusion(Corner(), PLAIN, np.full((1, 2, 3), 4, np.uint8), over)
     assert found.lost.tolist() == [[4, 0]]
     assert by_pixel(found, over, 2, 3).tolist() == [[4, 2, 0], [4, 2, 0]]
+
+
+def test_a_model_is_asked_in_small_batches_and_answers_as_if_it_were_asked_at_once():
+    model, picture = Corner(), np.full((1, 8, 8), 3, np.uint8)
+    every = tuple(range(8))
+    found = occlusion(model, PLAIN, picture, Windows(1, every, every))
+    assert model.most_at_once == BATCH
+    expected = np.zeros((8, 8))
+    expected[0, 0] = 3
+    assert found.lost.tolist() == expected.tolist()
+
+
+def test_models_that_would_keep_everybody_waiting_are_refused_in_a_sentence():
+    most = MOST_WORK // 17  # the fewest windows are 16, and the whole picture is asked too
+    assert too_much(most) == ""
+    assert too_much(4_000_000_000).startswith(
+        "These models make 4.00 billion multiply-accumulates for one picture"
+    )
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (28, 28), (32, 32), (64, 64), (40, 70)])

@@ -36,7 +36,7 @@ PICTURE = (
 PIXELS = 240
 """A small picture is drawn so large, pixel by pixel, or a browser would smooth it."""
 
-Salient = dict[ArmName, tuple[looking.Saliency, go.Figure]]
+Salient = dict[ArmName, looking.Saliency]
 
 
 def saliency(run: Run, files: Files) -> None:
@@ -50,25 +50,29 @@ def saliency(run: Run, files: Files) -> None:
             icon=":material/center_focus_strong:",
         )
         return
-    names = tuple(panel.names(run.result.artifacts).items())
+    names = panel.names(run.result.artifacts)
+    macs = sum(run.result.arms[arm].macs or 0 for arm in ARMS if f"{arm}.onnx" in names)
+    if why_not := looking.too_much(macs):
+        st.info(why_not, icon=":material/hourglass_disabled:")
+        return
     sample, of = _sample_and_class(run, files, kept)
-    macs = sum(run.result.arms[arm].macs or 0 for arm in ARMS)
-    drawn = salient(names, files, sample, of, macs)
-    left, *columns = st.columns([1, *[2] * len(drawn)])
+    found = salient(tuple(names.items()), files, sample, of, macs)
+    source = _source(kept.inputs[sample])
+    left, *columns = st.columns([1, *[2] * len(found)])
     with left:
-        _itself(kept, sample)
-    for column, (arm, (_, chart)) in zip(columns, drawn.items(), strict=True):
+        _itself(kept, sample, source)
+    for column, (arm, each) in zip(columns, found.items(), strict=True):
         with column:
             alt = f"The pixels on which {LOOKS[arm].label.lower()}'s answer rests."
-            figure(chart, f"saliency-{arm}", alt)
-    table_download(lambda: salient_rows(drawn), "saliency", "All windows as CSV")
+            figure(_drawn(kept, sample, source, arm, each, macs), f"saliency-{arm}", alt)
+    table_download(lambda: salient_rows(found), "saliency", "All windows as CSV")
     st.caption(
         "A square is covered with the training samples' mean, and the model asked again; each "
         "pixel has the mean over the squares that cover it (Zeiler and Fergus, 2013). Orange: "
         "without it the model believes less in the class, in nats of log-odds; blue: more. Each "
         "model has a scale of its own."
     )
-    if "teacher" not in drawn:
+    if "teacher" not in found:
         st.caption(f"{why_no_teacher(run)}: the two students are shown.")
     picture_format()
 
@@ -105,36 +109,37 @@ def _first_split(files: Files) -> int:
 
 @st.cache_resource(max_entries=200, show_spinner=False)
 def salient(names: Names, files: Files, sample: int, of: int | None, macs: int) -> Salient:
-    """Each model's saliency, and its chart."""
+    """Each model's saliency: a few hundred numbers, whatever the picture's size."""
     asked, scale = models(names)
-    kept = answers_of(files)
-    picture = kept.inputs[sample]
-    height, width = picture.shape[1:]
+    picture = answers_of(files).inputs[sample]
+    over = looking.windows(*picture.shape[1:], macs)
+    return {arm: looking.occlusion(model, scale, picture, over, of) for arm, model in asked.items()}
+
+
+def _drawn(
+    kept: Answers, sample: int, source: str, arm: ArmName, found: looking.Saliency, macs: int
+) -> go.Figure:
+    """One model's saliency over the picture, which is at that address."""
+    height, width = kept.inputs[sample].shape[1:]
     over = looking.windows(height, width, macs)
-    source = _source(picture)
-    drawn = {}
-    for arm, model in asked.items():
-        found = looking.occlusion(model, scale, picture, over, of)
-        name = kept.class_names[found.place]
-        words = f"{name}, {100 * found.share:.0f} %"
-        lost = looking.by_pixel(found, over, height, width)
-        drawn[arm] = (found, inside_charts.saliency(lost, source, arm, words, name))
-    return drawn
+    lost = looking.by_pixel(found, over, height, width)
+    name = kept.class_names[found.place]
+    return inside_charts.saliency(lost, source, arm, f"{name}, {100 * found.share:.0f} %", name)
 
 
-def salient_rows(drawn: Salient) -> pd.DataFrame:
+def salient_rows(salient: Salient) -> pd.DataFrame:
     """A row for each window, as it was asked."""
     rows = []
-    for arm, (found, _) in drawn.items():
+    for arm, found in salient.items():
         for (row, column), lost in np.ndenumerate(found.lost):
             rows.append((arm, found.place, row, column, lost))
     return pd.DataFrame(rows, columns=["model", "class", "row", "column", "log-odds lost"])
 
 
-def _itself(kept: Answers, sample: int) -> None:
+def _itself(kept: Answers, sample: int, source: str) -> None:
     truth = escape(kept.class_names[kept.labels[sample]])
     st.html(
-        f'<img style="{PICTURE}" src="{_source(kept.inputs[sample])}" alt="The test sample">'
+        f'<img style="{PICTURE}" src="{source}" alt="The test sample">'
         f'<div style="font-size:.85rem;margin-top:.3rem">truly <b>{truth}</b></div>'
     )
 
