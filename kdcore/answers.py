@@ -47,6 +47,12 @@ class Pool:
         """The class that each model chooses, (M,)."""
         return {arm: logits.argmax(1) for arm, logits in self.logits.items()}
 
+    @property
+    def bytes(self) -> int:
+        """What it takes and keeps alive; predictions are counted, made or not."""
+        each = [self.labels, self.sample, self.seed, *self.logits.values()]
+        return sum(array.nbytes for array in each) + len(self.logits) * self.labels.nbytes
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -74,6 +80,12 @@ class Answers:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def bytes(self) -> int:
+        """What it takes."""
+        each = [self.labels, self.inputs, *self.logits.values()]
+        return sum(array.nbytes for array in each)
+
     def first(self, count: int) -> Answers:
         """The same, of the first so many samples."""
         logits = {arm: values[:, :count] for arm, values in self.logits.items()}
@@ -85,17 +97,21 @@ class Answers:
         """One seed's answers, by place; None for all seeds, one after the other.
 
         In a pool of all seeds each sample is there once a seed, also of a teacher that all share.
+        Logits of one seed are these here, not copied.
         """
-        places = range(self.seeds) if seed is None else (seed,)
-        logits = {
-            arm: np.concatenate([values[min(place, len(values) - 1)] for place in places])
-            for arm, values in self.logits.items()
-        }
+        own = np.arange(len(self))
+        if seed is not None:
+            logits = {arm: of[min(seed, len(of) - 1)] for arm, of in self.logits.items()}
+            return Pool(self.labels, logits, own, np.full(len(self), seed, dtype=np.int64))
+        places = range(self.seeds)
         return Pool(
-            labels=np.tile(self.labels, len(places)),
-            logits=logits,
-            sample=np.tile(np.arange(len(self)), len(places)),
-            seed=np.repeat(np.array(places, dtype=np.int64), len(self)),
+            labels=np.tile(self.labels, self.seeds),
+            logits={
+                arm: np.concatenate([of[min(place, len(of) - 1)] for place in places])
+                for arm, of in self.logits.items()
+            },
+            sample=np.tile(own, self.seeds),
+            seed=np.repeat(np.arange(self.seeds), len(self)),
         )
 
 

@@ -66,6 +66,12 @@ def test_one_seed_is_a_pool_of_its_samples():
     assert list(pool.seed[:2]) == [1, 1]
 
 
+def test_the_logits_of_one_seed_are_not_copied():
+    kept = made()
+    for arm, logits in kept.pooled(1).logits.items():
+        assert np.shares_memory(logits, kept.logits[arm])
+
+
 def test_all_seeds_are_one_after_the_other_and_each_sample_there_once_a_seed():
     pool = made().pooled(None)
     assert len(pool) == 1200

@@ -8,7 +8,14 @@ from kdcore import panel
 from kdcore.panel import Panel, Scale
 from kdcore.result import ARMS
 from kdcore.runs.store import Run
+from pages.parts.kept import Kept
 from pages.parts.services import runner
+
+MODEL_BYTES = 200_000_000
+"""Of sessions that are kept open."""
+
+IN_MEMORY = 2
+"""A session takes about so many times its file: the weights, and room to work in."""
 
 Names = tuple[tuple[str, str], ...]
 """A run's files to ask its models from: role and name, as `panel.names` gives them."""
@@ -29,9 +36,19 @@ def why_no_teacher(run: Run) -> str:
     return "The teacher is no single file"
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
+@st.cache_resource(show_spinner=False)
+def _opened() -> Kept[tuple[Panel, Scale, int]]:
+    return Kept(MODEL_BYTES)
+
+
 def models(names: Names) -> tuple[Panel, Scale]:
     """A run's sessions, by its files' names: one each for all visitors, the oldest let go."""
-    files = {role: runner().shelf.get(name) for role, name in names}
-    sessions = {arm: files[f"{arm}.onnx"] for arm in ARMS if f"{arm}.onnx" in files}
-    return panel.opened(sessions), Scale.from_json(files["scale"])
+
+    def opened() -> tuple[Panel, Scale, int]:
+        files = {role: runner().shelf.get(name) for role, name in names}
+        sessions = {arm: files[f"{arm}.onnx"] for arm in ARMS if f"{arm}.onnx" in files}
+        taken = IN_MEMORY * sum(map(len, sessions.values()))
+        return panel.opened(sessions), Scale.from_json(files["scale"]), taken
+
+    asked, scale, _ = _opened().get(names, opened, lambda each: each[2])
+    return asked, scale

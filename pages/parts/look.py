@@ -13,10 +13,15 @@ from kdcore import answers
 from kdcore.answers import Answers, Pool
 from kdcore.errors import HomeError
 from kdcore.runs.store import Run
+from pages.parts.kept import Kept
 from pages.parts.services import runner
 
 Files = tuple[str, ...]
 """Names of a run's files of answers: by content, so that what is derived of them never ages."""
+
+ANSWER_BYTES = 150_000_000
+POOL_BYTES = 100_000_000
+"""Of answers that are kept: those of three runs at least, and all of their seeds in a row."""
 
 FORMATS = ("PNG", "SVG")
 
@@ -35,16 +40,29 @@ def files_of(run: Run) -> Files:
 # cache_resource: the same frozen record for all visitors, never copied
 
 
-@st.cache_resource(max_entries=4, show_spinner="Reading the answers …")
+@st.cache_resource(show_spinner=False)
+def _answers() -> Kept[Answers]:
+    return Kept(ANSWER_BYTES)
+
+
+@st.cache_resource(show_spinner=False)
+def _pools() -> Kept[Pool]:
+    return Kept(POOL_BYTES)
+
+
 def answers_of(files: Files) -> Answers:
     """What the models answered."""
-    return answers.read(*[runner().shelf.get(name) for name in files])
+
+    def read() -> Answers:
+        return answers.read(*[runner().shelf.get(name) for name in files])
+
+    return _answers().get(files, read, lambda kept: kept.bytes)
 
 
-@st.cache_resource(max_entries=12, show_spinner=False)
 def pool_of(files: Files, seed: int | None) -> Pool:
     """Of one seed, by place, or of all."""
-    return answers_of(files).pooled(seed)
+    kept = answers_of(files)
+    return _pools().get((files, seed), lambda: kept.pooled(seed), lambda pool: pool.bytes)
 
 
 def figure(
