@@ -145,12 +145,17 @@ def _hidden(steps: Sequence[Step]) -> list[Step]:
     found = [
         step
         for step in steps[start:]
-        if step.call is not None and step.layer.shape and step.layer.kind != "Flatten"
+        if step.call is not None and step.layer.shape and not _reshapes_only(step.layer.kind)
     ]
     count = min(COMPARED, len(found))
     if count < 2:
         return found
     return [found[round(i * (len(found) - 1) / (count - 1))] for i in range(count)]
+
+
+def _reshapes_only(kind: str) -> bool:
+    """Whether a step gives what the one before it gave: dropout does nothing in a trained model."""
+    return all(part == "Flatten" or "Dropout" in part for part in kind.split(", "))
 
 
 Grams = dict[ArmName, list[np.ndarray]]

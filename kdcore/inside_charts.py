@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from kdcore.charts import CLASS_LOOKS, LOOKS, frame_of
-from kdcore.result import ArmName
+from kdcore.result import STUDENTS, ArmName
 
 FOR, AGAINST = "#E69F00", "#56B4E9"
 """Evidence, in the colours of no model."""
@@ -35,23 +35,34 @@ def class_colours(count: int) -> list[str]:
 # first weights
 
 
-def first_weights(weights: NDArray[np.float32], arm: ArmName) -> go.Figure:
-    """The first layer's weights: a small picture for each unit of a picture's, a row of a vector's.
+def first_weights(first: Mapping[ArmName, NDArray[np.float32]], arm: ArmName) -> go.Figure:
+    """A model's first weights: a small picture for each unit of a picture's, a row of a vector's.
 
-    weights: (U, C, H, W), of which colours are drawn as such, or (U, D).
+    first: each model's, (U, C, H, W), of which colours are drawn as such, or (U, D). Both students
+    have one scale of colours, for they began with the same weights.
     """
     figure = go.Figure()
+    weights = first[arm]
     if weights.ndim == 4 and weights.shape[1] == 3:
         figure.add_image(z=_coloured(weights), colormodel="rgba256", hoverinfo="skip")
     else:
-        flat = weights if weights.ndim == 2 else _mosaic(weights.mean(1))
-        most = float(np.nanmax(np.abs(flat), initial=0)) or 1.0
+        flat = _flat(weights)
+        alike = STUDENTS if arm in STUDENTS else (arm,)
+        most = max(
+            float(np.nanmax(np.abs(_flat(first[each])), initial=0))
+            for each in alike
+            if each in first
+        )
+        most = most or 1.0
+        numbers = {"x0": 1, "y0": 1, "dx": 1, "dy": 1} if weights.ndim == 2 else {}
         figure.add_heatmap(
             z=flat,
+            **numbers,
             colorscale=[[0, AGAINST], [0.5, "rgba(128,128,128,0.08)"], [1, FOR]],
             zmin=-most,
             zmax=most,
-            hovertemplate="weight %{z:.3g}<extra></extra>",
+            hovertemplate=("Unit %{y} weighs number %{x} by" if numbers else "A weight of")
+            + " %{z:.3g}<extra></extra>",
             hoverongaps=False,
             colorbar={"thickness": 10, "title": {"text": "weight"}},
         )
@@ -78,16 +89,25 @@ def first_weights(weights: NDArray[np.float32], arm: ArmName) -> go.Figure:
     return asked(figure, "What does the first layer look for?", LOOKS[arm].label, SQUARE)
 
 
+def _flat(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """As they are drawn without colours: a row a unit, or the units' pictures side by side."""
+    return weights if weights.ndim == 2 else _mosaic(weights.mean(1))
+
+
 def first_weight_rows(first: Mapping[ArmName, NDArray[np.float32]]) -> pd.DataFrame:
-    """Every unit of every model, a row each: its weights in the order in which they are kept."""
-    return pd.concat(
-        [
-            pd.DataFrame(flat.reshape(len(flat), -1)).assign(
-                model=arm, unit=range(1, len(flat) + 1)
-            )
-            for arm, flat in first.items()
-        ]
-    ).pipe(lambda rows: rows[["model", "unit", *rows.columns.drop(["model", "unit"])]])
+    """Every unit of every model, a row each: its weights in the order in which they are kept.
+
+    Units and weights are counted from one, as in the figure.
+    """
+    tables = []
+    for arm, weights in first.items():
+        flat = weights.reshape(len(weights), -1)
+        names = [f"weight {number}" for number in range(1, flat.shape[1] + 1)]
+        table = pd.DataFrame(flat, columns=names)
+        table.insert(0, "model", arm)
+        table.insert(1, "unit", range(1, len(flat) + 1))
+        tables.append(table)
+    return pd.concat(tables)
 
 
 def _mosaic(units: NDArray[np.float32]) -> NDArray[np.float32]:

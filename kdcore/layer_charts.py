@@ -11,11 +11,14 @@ import plotly.graph_objects as go
 
 from kdcore.charts import LOOKS
 from kdcore.inside_charts import SQUARE, asked
-from kdcore.insides import Insides, Layer, Pair
+from kdcore.insides import Insides, Layer, Numbers, Pair
 from kdcore.result import ArmName
 
 FEW = 30
 """Layers up to which each has a broad line in the drawing; of more, lines are narrower."""
+
+BLACK, WHITE, BRIGHT = "#000000", "#FFFFFF", 0.43
+"""From that value on a cell of Viridis is so bright that black is read better on it than white."""
 
 NAMED = 80
 """Cells of a map up to which each has its number in it."""
@@ -46,8 +49,7 @@ def layer_map(insides: Insides, pair: Pair) -> go.Figure:
         colorbar={"thickness": 10, "title": {"text": "CKA"}},
     )
     if few:
-        shown = [["" if np.isnan(v) else f"{v:.2f}" for v in line] for line in values]
-        figure.update_traces(text=shown, texttemplate="%{text}")
+        _write_numbers(figure, values)
     for axis, layers, arm in (("x", columns, other), ("y", rows, one)):
         named = [
             str(each.number) if axis == "x" else f"{each.number} {_kind(each)}" for each in layers
@@ -66,6 +68,21 @@ def layer_map(insides: Insides, pair: Pair) -> go.Figure:
         )
     whose = f"{LOOKS[one].label} and {LOOKS[other].label.lower()}"
     return asked(figure, "Which layers are alike?", whose, SQUARE)
+
+
+def _write_numbers(figure: go.Figure, values: Numbers) -> None:
+    """Each cell's number in it, in black or white, whichever is told from the cell in any theme."""
+    cells = [(row, column) for (row, column), v in np.ndenumerate(values) if not np.isnan(v)]
+    known = [float(values[cell]) for cell in cells]
+    figure.add_scatter(
+        x=[column for _, column in cells],
+        y=[row for row, _ in cells],
+        mode="text",
+        text=[f"{v:.2f}" for v in known],
+        textfont={"color": [BLACK if v >= BRIGHT else WHITE for v in known], "size": 11},
+        hoverinfo="skip",
+        showlegend=False,
+    )
 
 
 def layer_map_rows(insides: Insides) -> pd.DataFrame:
@@ -113,7 +130,7 @@ def architecture(insides: Insides, arm: ArmName, label: str) -> go.Figure:
     names = ["input", *(f"{each.number} {_kind(each)}" for each in layers)]
     shapes = [insides.input_shape, *(each.shape for each in layers)]
     widths = [log10(prod(shape)) + 0.3 if shape else 0.15 for shape in shapes]
-    counts = ["parameters · MACs", *map(_counts, layers)]
+    counts = ["params · MACs", *map(_counts, layers)]
     said = ["A sample as it comes in", *(_layer_said(each) for each in layers)]
     weighted = [False, *(bool(each.parameters) for each in layers)]
     figure = go.Figure()
@@ -143,8 +160,8 @@ def architecture(insides: Insides, arm: ArmName, label: str) -> go.Figure:
         showlegend=False,
     )
     figure.update_xaxes(
-        title="width: numbers that leave the layer, log scale",
-        range=[-1.05 * reach, 2.3 * reach],
+        title="width: numbers that leave<br>the layer, log scale",
+        range=[-1.05 * reach, 3.1 * reach],
         showticklabels=False,
         showgrid=False,
         zeroline=False,

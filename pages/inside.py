@@ -157,11 +157,11 @@ def architecture_figures(file: str) -> dict[str, go.Figure]:
     }
 
 
-@st.cache_resource(max_entries=24, show_spinner=False)
+@st.cache_resource(max_entries=8, show_spinner=False)
 def first_figures(file: str) -> dict[str, go.Figure]:
     """The first weights of each model."""
     first = insides_of(file).first
-    return {arm: inside_charts.first_weights(first[arm], arm) for arm in ARMS if arm in first}
+    return {arm: inside_charts.first_weights(first, arm) for arm in ARMS if arm in first}
 
 
 def layers(run: Run, files: Files, found: Insides) -> None:
@@ -209,7 +209,10 @@ def first_layer(run: Run, files: Files, found: Insides) -> None:
         for arm in ARMS
         if arm in found.first
     )
-    st.caption(f"Units shown: {counts}. Both students of a seed began with the same weights.")
+    st.caption(
+        f"Units shown: {counts}. Both students of a seed began with the same weights, and have one "
+        "scale of colours; the teacher has its own."
+    )
     picture_format()
 
 

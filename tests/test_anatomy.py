@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from kdcore import insides, tasks
-from kdcore.anatomy import Observed
+from kdcore.anatomy import Observed, dissect
 from kdcore.errors import HomeError
 from kdcore.experiment import run
 from kdcore.group import run_together
@@ -18,6 +19,7 @@ from kdcore.panel import Scale
 from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import ARMS, STUDENTS, Result
 from kdcore.shelf import Shelf
+from kdcore.tasks import Data, Split
 from kdcore.train.loop import logits
 
 MOONS = Recipe(
@@ -60,6 +62,19 @@ def test_the_layers_are_the_networks_own(kept):
         ("teacher", "distilled"): (2, 3),
         ("control", "distilled"): (3, 3),
     }
+
+
+def test_a_step_that_gives_what_the_one_before_it_gave_is_not_compared():
+    network = nn.Sequential(
+        *(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Dropout(0.5), nn.Linear(72, 4)),
+        *(nn.Unflatten(1, (1, 2, 2)), nn.Flatten(), nn.ReLU()),
+    )
+    pictures = Split(torch.rand(60, 1, 8, 8), torch.arange(60) % 2)
+    found = dissect({"teacher": network}, {}, Data(("a", "b"), *[pictures] * 3), pictures, {})
+    kinds = {layer.number: layer.kind for layer in found.layers["teacher"]}
+    assert kinds[2] == "Flatten, Dropout"
+    compared = [kinds[number] for number in found.compared["teacher"]]
+    assert compared == ["Conv2d 3×3", "Linear", "Unflatten", "Flatten, ReLU"]
 
 
 def test_the_last_moment_of_the_plane_is_what_the_shipped_models_answer(kept):
