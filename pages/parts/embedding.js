@@ -14,30 +14,45 @@ export default function (component) {
   const state = kept.get(root)?.of === data.of ? kept.get(root) : { of: data.of, chosen: null, label: null };
   kept.set(root, state);
   const labels = numbers(data.labels, Uint16Array).values;
+  const groups = ofClasses(labels, data.classes.length);
   const panels = makePanels(find("panels"), data).map((panel) => ({
     ...panel,
     places: places(numbers(panel.at, Int16Array).values),
     answers: numbers(panel.answers, Uint16Array).values,
+    cloud: cloud(),
   }));
   let pointed = null;
   let loop = null;
 
-  const draw = () => panels.forEach((panel) => {
-    drawPoints(panel, data, labels, state.chosen, pointed);
+  // all points anew: only where others are chosen
+  const drawClouds = () => panels.forEach((panel) => drawCloud(panel, data, groups, state.chosen));
+  const draw = (panel) => {
+    const context = panel.canvas.getContext("2d");
+    context.clearRect(0, 0, SIDE, SIDE);
+    context.drawImage(panel.cloud, 0, 0);
+    drawRing(panel, state.chosen, pointed);
     if (loop && loop.panel === panel) drawLoop(panel.canvas, loop.points);
-  });
+  };
+  const drawAll = () => panels.forEach(draw);
+  const point = (place) => {
+    if (place === pointed) return;
+    pointed = place;
+    drawAll();
+    say();
+  };
   const say = () => { find("said").textContent = words(data, labels, panels, state, pointed); };
   const choose = (chosen, label = null) => {
     state.chosen = chosen && chosen.length ? new Set(chosen) : null;
     state.label = label;
     drawKeys(find("keys"), data, state, chooseClass);
-    draw();
+    drawClouds();
+    drawAll();
     say();
     setStateValue("chosen", state.chosen ? [...state.chosen].slice(0, TOLD) : null);
   };
   const chooseClass = (label) => {
     if (label === null || label === state.label) return choose(null);
-    choose([...labels.keys()].filter((i) => labels[i] === label), label);
+    choose(groups[label], label);
   };
 
   for (const panel of panels) {
@@ -47,10 +62,9 @@ export default function (component) {
       loop = { panel, points: [spotOn(canvas, event)] };
     };
     canvas.onpointermove = (event) => {
-      if (loop) loop.points.push(spotOn(canvas, event));
-      else pointed = nearest(panel.places, spotOn(canvas, event));
-      draw();
-      say();
+      if (!loop) return point(nearest(panel.places, spotOn(canvas, event)));
+      loop.points.push(spotOn(canvas, event));
+      draw(panel);
     };
     canvas.onpointerup = () => {
       if (!loop) return;
@@ -61,8 +75,8 @@ export default function (component) {
       const one = nearest(panel.places, points[0]);
       choose(one === null ? null : [one]);
     };
-    canvas.onpointercancel = () => { loop = null; draw(); };
-    canvas.onpointerleave = () => { if (!loop) { pointed = null; draw(); say(); } };
+    canvas.onpointercancel = () => { loop = null; draw(panel); };
+    canvas.onpointerleave = () => { if (!loop) point(null); };
   }
   find("clear").onclick = () => choose(null);
   find("csv").onclick = () => saveCsv(asRows(data, labels, panels, state), data.name);
@@ -73,8 +87,23 @@ export default function (component) {
     })));
   }), data.name);
   drawKeys(find("keys"), data, state, chooseClass);
-  draw();
+  drawClouds();
+  drawAll();
   say();
+}
+
+// Places of each class's points.
+function ofClasses(labels, count) {
+  const groups = Array.from({ length: count }, () => []);
+  labels.forEach((label, i) => groups[label].push(i));
+  return groups;
+}
+
+// A canvas beside the page: ten thousand points are drawn once, and copied while one is pointed at.
+function cloud() {
+  const canvas = element("canvas");
+  canvas.width = canvas.height = SIDE;
+  return canvas;
 }
 
 // Whole numbers to the canvas: each panel fills it, both axes on one scale, y upwards.
@@ -102,17 +131,16 @@ function order(labels, chosen) {
   return chosen ? [...all.filter((i) => !chosen.has(i)), ...chosen] : all;
 }
 
-function drawPoints(panel, data, labels, chosen, pointed) {
-  const context = panel.canvas.getContext("2d");
+function drawCloud(panel, data, groups, chosen) {
+  const context = panel.cloud.getContext("2d");
   context.clearRect(0, 0, SIDE, SIDE);
-  const size = labels.length > 3000 ? 3 : 5;
+  const size = panel.answers.length > 3000 ? 3 : 5;
   const dots = (wanted, opacity) => {
     context.globalAlpha = opacity;
-    data.colours.forEach((colour, label) => {
-      context.fillStyle = colour;
-      for (let i = 0; i < labels.length; i++) {
-        if (labels[i] !== label || !wanted(i)) continue;
-        context.fillRect(panel.places[2 * i] - size / 2, panel.places[2 * i + 1] - size / 2, size, size);
+    groups.forEach((places, label) => {
+      context.fillStyle = data.colours[label];
+      for (const i of places) {
+        if (wanted(i)) context.fillRect(panel.places[2 * i] - size / 2, panel.places[2 * i + 1] - size / 2, size, size);
       }
     });
   };
@@ -122,7 +150,10 @@ function drawPoints(panel, data, labels, chosen, pointed) {
   } else {
     dots(() => true, 0.75);
   }
-  context.globalAlpha = 1;
+}
+
+function drawRing(panel, chosen, pointed) {
+  const context = panel.canvas.getContext("2d");
   const ringed = pointed !== null ? [pointed] : chosen && chosen.size === 1 ? [...chosen] : [];
   for (const i of ringed) {
     context.strokeStyle = getComputedStyle(panel.canvas).color;
@@ -205,7 +236,8 @@ function words(data, labels, panels, state, pointed) {
     const share = chosen.filter((i) => p.answers[i] === labels[i]).length / chosen.length;
     return `${data.looks[p.name].short.toLowerCase()} ${(100 * share).toFixed(0)} %`;
   });
-  const counts = data.classes.map((name, label) => [name, chosen.filter((i) => labels[i] === label).length]);
+  const counts = data.classes.map((name) => [name, 0]);
+  for (const i of chosen) counts[labels[i]][1] += 1;
   const most = counts.filter(([, count]) => count).sort((a, b) => b[1] - a[1]);
   const few = most.slice(0, 4).map(([name, count]) => `${count.toLocaleString("en")} of ${name}`).join(", ");
   const more = most.length > 4 ? ` and ${most.length - 4} more classes` : "";

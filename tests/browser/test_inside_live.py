@@ -6,6 +6,7 @@ import pytest
 
 from kdcore import insides
 from kdcore.recipe import Recipe
+from kdcore.result import ARMS
 from kdcore.runs.store import Store
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
@@ -35,6 +36,36 @@ def run(app):
 def ink(tab, name):
     """A panel as the browser has drawn it."""
     return tab.get_by_test_id(f"panel-{name}").evaluate("canvas => canvas.toDataURL()")
+
+
+COUNT = """() => {
+  const own = CanvasRenderingContext2D.prototype.fillRect;
+  window.points = 0;
+  CanvasRenderingContext2D.prototype.fillRect = function (...all) {
+    window.points += 1;
+    return own.apply(this, all);
+  };
+}"""
+
+
+def test_pointing_at_a_sample_rings_it_in_all_panels_and_draws_no_other_point_again(visit, run):
+    tab = visit(f"/inside?run={run.id}")
+    panel, said = tab.get_by_test_id("panel-control"), tab.get_by_test_id("said")
+    panel.scroll_into_view_if_needed()
+    before = {name: ink(tab, name) for name in ARMS}
+    tab.evaluate(COUNT)
+    box = panel.bounding_box()
+    for share in range(5, 96, 2):
+        tab.mouse.move(box["x"] + box["width"] * share / 100, box["y"] + box["height"] / 2)
+        if said.inner_text().startswith("Test sample"):
+            break
+    assert re.match(
+        r"Test sample \d+ is (upper|lower); teacher says (upper|lower)", said.inner_text()
+    )
+    assert all(ink(tab, name) != drawn for name, drawn in before.items())
+    tab.mouse.move(box["x"] - 5, box["y"] - 5)
+    assert {name: ink(tab, name) for name in ARMS} == before
+    assert tab.evaluate("window.points") == 0
 
 
 def test_what_is_chosen_in_one_panel_is_chosen_in_all_and_shown_below(visit, run):

@@ -29,6 +29,8 @@ def run(app):
         student={"options": {"widths": [6]}},
         teacher_training={"steps": 60},
         training={"steps": 60},
+        temperature_schedule={"how": "linear", "to": 2.0},
+        soft_schedule={"how": "cosine", "to": 0.5},
         seeds=(3, 4),
     )
     waiting = store.submit(recipe, "to look into")
@@ -85,6 +87,17 @@ def test_the_loss_and_what_it_teaches_follow_the_slider_without_a_word_to_the_se
         pulls = -soft.gradient(teacher, student, labels, **weights).total[0]
         label = tab.get_by_test_id("gradient").get_attribute("aria-label")
         assert f"raises {pulls.argmax()} most, by +{pulls.max():.3f}" in label
+    for name, formula in (
+        ("as-trained", "loss = 0.1 · CE(label) + 0.9 · 4² · KL(teacher ‖ student)"),
+        ("as-ended", "loss = 0.1 · CE(label) + 0.5 · 2² · KL(teacher ‖ student)"),
+    ):
+        tab.get_by_test_id(name).click()
+        assert tab.get_by_test_id("formula").inner_text() == formula
+    moved = tab.get_by_test_id("moved").inner_text()
+    assert "T moved from 4 to 2 in a line" in moved
+    assert moved.endswith("The weights here are those at the end.")
+    told = soft.loss(teacher, student, labels, temperature=2, hard=0.1, soft=0.5)
+    assert number(tab, f"soft-{arm}") == pytest.approx(0.5 * told.soft[0], abs=6e-4)
     assert len(sent) == before > 0
 
 

@@ -133,6 +133,14 @@ def test_a_link_names_its_sample_and_another_class_can_be_asked_for(look, finish
     assert before != after
 
 
+def test_of_models_too_large_to_be_asked_so_often_the_page_says_so(look, finished, monkeypatch):
+    monkeypatch.setattr("kdcore.saliency.MOST_WORK", 17)
+    finished()
+    app = look(view="Saliency")
+    assert "would be asked 17 times: that would keep all visitors waiting" in said(app)
+    assert not app.get("plotly_chart")
+
+
 def test_of_an_older_run_the_page_says_what_to_do_and_draws_its_saliency(look, older):
     app = look(run=older.id)
     for view in VIEWS:

@@ -103,7 +103,9 @@ def test_a_schedule_is_drawn_and_becomes_part_of_the_recipe(open_app, store):
     drawings = [each.proto.body for each in app.get("html")]
     assert any("T from 4 to 1 over the steps" in drawing for drawing in drawings)
     assert "(4 → 1)² · KL" in words(app)
-    assert "An arrow leads from a number's value at the first step to that at the last" in words(app)
+    assert "An arrow leads from a number's value at the first step to that at the last" in words(
+        app
+    )
     moves = submitted(app, store).temperature_schedule
     assert (moves.how, moves.to) == ("cosine", 1.0)
 
