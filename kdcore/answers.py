@@ -50,7 +50,7 @@ class Pool:
     @property
     def bytes(self) -> int:
         """What it takes and keeps alive; predictions are counted, made or not."""
-        each = [self.labels, self.sample, self.seed, *self.logits.values()]
+        each: list[NDArray[Any]] = [self.labels, self.sample, self.seed, *self.logits.values()]
         return sum(array.nbytes for array in each) + len(self.logits) * self.labels.nbytes
 
     def __len__(self) -> int:
@@ -83,7 +83,7 @@ class Answers:
     @property
     def bytes(self) -> int:
         """What it takes."""
-        each = [self.labels, self.inputs, *self.logits.values()]
+        each: list[NDArray[Any]] = [self.labels, self.inputs, *self.logits.values()]
         return sum(array.nbytes for array in each)
 
     def first(self, count: int) -> Answers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 from typing import Any, Literal
@@ -41,8 +41,8 @@ Obstacle = Literal["data", "seeds", "unknown"]
 @dataclass(frozen=True)
 class Lettered:
     """A finished run under a letter, short enough for a phone; words: what tells it from the
-    others; latency_ms: of its student's network, the median of what these runs measured of it on
-    machines that are named alike.
+    others; timed_as: the same where two students' latencies can differ by chance alone; latency_ms:
+    the median of those of these runs.
     """
 
     letter: str
@@ -51,6 +51,7 @@ class Lettered:
     result: Result
     settings: Words
     words: str = ""
+    timed_as: str = ""
     latency_ms: float | None = None
 
     @property
@@ -74,39 +75,39 @@ class Against:
     reason: str = ""
 
 
-def lettered(found: Sequence[tuple[str, str, Result, Words]]) -> list[Lettered]:
-    """Runs under their letters, in their order: of each its id, name, result and settings."""
+def lettered(
+    found: Sequence[tuple[str, str, Result, Words]], gallery: Collection[str] = ()
+) -> list[Lettered]:
+    """Runs under their letters, in their order: of each its id, name, result and settings.
+
+    gallery: ids of those that another machine ran, which may be named as this one is.
+    """
     fields = _fields([settings for *_, settings in found], every=False)
-    timed: dict[str, list[float]] = {}
-    for _, _, result, _ in found:
+    runs = []
+    for letter, (run_id, name, result, settings) in zip(LETTERS, found, strict=False):
+        words = "; ".join(f"{field} {settings.get(field, NONE)}" for field in fields)
+        where = [dict(result.machine), run_id in gallery]
+        same = content_hash([student_key(result.recipe), *where])
         ms = result.arms["distilled"].latency_ms
-        timed.setdefault(_timed_as(result), []).extend([] if ms is None else [ms])
+        runs.append(Lettered(letter, run_id, name, result, settings, words, same, ms))
+    shared: dict[str, list[float]] = {}
+    for run in runs:
+        if run.latency_ms is not None:
+            shared.setdefault(run.timed_as, []).append(run.latency_ms)
     return [
-        Lettered(
-            letter,
-            *each,
-            words="; ".join(f"{field} {each[3].get(field, NONE)}" for field in fields),
-            latency_ms=None
-            if each[2].arms["distilled"].latency_ms is None
-            else median(timed[_timed_as(each[2])]),
-        )
-        for letter, each in zip(LETTERS, found, strict=False)
+        run if run.latency_ms is None else replace(run, latency_ms=median(shared[run.timed_as]))
+        for run in runs
     ]
 
 
-def _timed_as(result: Result) -> str:
-    """The same where two students can differ in latency by chance alone."""
-    return content_hash([student_key(result.recipe), dict(result.machine)])
-
-
 def alike(runs: Sequence[Lettered]) -> list[list[str]]:
-    """Letters of the runs whose students are the same network, timed on machines that are named
-    alike; only of groups of two and more.
+    """Letters of the runs whose students are the same network, timed on the same machine as far as
+    it is named; only of groups of two and more.
     """
     found: dict[str, list[str]] = {}
     for run in runs:
         if run.latency_ms is not None:
-            found.setdefault(_timed_as(run.result), []).append(run.letter)
+            found.setdefault(run.timed_as, []).append(run.letter)
     return [letters for letters in found.values() if len(letters) > 1]
 
 

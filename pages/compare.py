@@ -63,7 +63,7 @@ def compared(runs: list[Run]) -> list[Lettered]:
         for run in runs
         if run.result is not None
     ]
-    return lettered(found)
+    return lettered(found, [run.id for run in runs if run.shown])
 
 
 def paired(runs: list[Lettered], reference: Lettered) -> dict[str, Against]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kdcore.compare_tables import Lettered, lettered
 from kdcore.recipe import Recipe
 from kdcore.result import ARMS, Arm, Latency, Result
@@ -34,6 +36,8 @@ def finished(
     return "id", "a run", Result(of, verdict(gap), gap, 1.0, arms, False, {}), settings
 
 
-def side_by_side(*runs: tuple[str, str, Result, dict[str, str]]) -> list[Lettered]:
-    """Those runs under their letters."""
-    return lettered(runs)
+def side_by_side(
+    *runs: tuple[str, str, Result, dict[str, str]], gallery: Sequence[str] = ()
+) -> list[Lettered]:
+    """Those runs under their letters; gallery: ids of those that another machine ran."""
+    return lettered(runs, gallery)
