@@ -63,7 +63,7 @@ def rivals(rows: pd.DataFrame, reference: str, letters: Sequence[str]) -> go.Fig
     for letter in letters:
         if letter not in set(rows["run"]):
             words = "the reference" if letter == reference else "not paired"
-            place = {"x": 0, "y": letter, "xanchor": "left", "xshift": 8, "showarrow": False}
+            place = {"xref": "x domain", "x": 0, "y": letter, "xanchor": "left", "showarrow": False}
             figure.add_annotation(**place, text=words, font={"size": 12}, opacity=0.75)
     figure.update_xaxes(title=f"run − {reference}, points of test accuracy")
     title = f"Which run is better than {reference}?"
