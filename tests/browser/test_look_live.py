@@ -63,6 +63,7 @@ def test_the_loss_and_what_it_teaches_follow_the_slider_without_a_word_to_the_se
     tab.get_by_test_id("mirror").locator("svg").wait_for()
     tab.wait_for_timeout(1500)
     assert tab.get_by_test_id("place").inner_text() == "8 of 500"
+    assert tab.get_by_test_id("seed").is_hidden()  # the page's own picker stands above
     before = len(sent)
     sample, labels = slice(7, 8), kept["labels"][7:8]
     for temperature in (1, 2.5, 20):
