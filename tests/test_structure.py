@@ -80,3 +80,27 @@ def test_the_first_weights_are_those_of_the_first_layer_that_mixes_its_inputs():
 def test_the_first_weights_are_a_layers_and_not_the_positions_beside_it():
     network = models.get("vit").build((1, 8, 8), 10, {}, 0)
     assert torch.equal(first_weights(network), network.get_submodule("patches").weight)
+
+
+def test_torchs_own_attention_adds_up_and_counts_as_what_it_is():
+    encoder = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
+    network = nn.Sequential(encoder, nn.Flatten(), nn.Linear(32, 3))
+    found = [step.layer for step in layers(network, (4, 8))]
+    of_four = 4 * 8 * 24 + 2 * 4 * 4 * 8 + 4 * 8 * 8  # into three, with keys and values, and out
+    assert sum(each.macs for each in found) == of_four + 2 * 4 * 8 * 16 + 32 * 3
+    assert sum(each.macs for each in found) == macs(network, (4, 8))
+    assert sum(each.parameters for each in found) == parameters(network)
+
+
+def test_products_after_the_last_layer_are_counted_too():
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 2, bias=False)
+
+        def forward(self, inputs):
+            return self.linear(inputs) @ self.linear.weight
+
+    linear, last = (step.layer for step in layers(Tied(), (3,)))
+    assert (linear.macs, last.macs) == (6, 6)
+    assert last.kind == "Tied's products"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
 from torch import nn
@@ -11,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from kdcore import models
 from kdcore.recipe import ModelChoice
+
+_counting = RLock()
 
 
 def parameters(network: nn.Module) -> int:
@@ -24,20 +27,26 @@ def macs(network: nn.Module, input_shape: tuple[int, ...]) -> int:
     Counts matrix products and convolutions; element-wise work is left out, as is customary.
     """
     network.eval()
-    with torch.no_grad(), _attention_in_the_open(), FlopCounterMode(display=False) as counter:
+    with counted() as so_far:
         network(torch.zeros(1, *input_shape))
-    return int(counter.get_total_flops()) // 2
+        return so_far()
 
 
 @contextmanager
-def _attention_in_the_open() -> Iterator[None]:
-    """In eval mode torch fuses its transformer layers into an operator that counts as nothing."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+def counted() -> Iterator[Callable[[], int]]:
+    """Within, nothing is learnt and multiply-accumulates are counted: gives those so far.
+
+    In eval mode torch fuses its transformer layers into an operator that counts as nothing; here
+    they compute one by one. That is a setting of the whole process: one counts at a time.
+    """
+    with _counting:
+        before = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            with torch.no_grad(), FlopCounterMode(display=False) as counter:
+                yield lambda: int(counter.get_total_flops()) // 2
+        finally:
+            torch.backends.mha.set_fastpath_enabled(before)
 
 
 def of_choice(choice: ModelChoice, input_shape: tuple[int, ...], classes: int) -> tuple[int, int]:

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from kdcore.insides import Layer
+from kdcore.measure.size import counted
 
 
 class Step(NamedTuple):
@@ -77,37 +77,51 @@ def first_weights(network: nn.Module) -> Tensor | None:
 
 
 def _traced(network: nn.Module, input_shape: tuple[int, ...]) -> list[Step]:
-    """A line for each call, and before it one for what was computed since the last."""
+    """A line for each call, and one for what was computed between two of them or at last."""
     modules = dict(network.named_modules())
     lines: list[Step] = []
-    counted: set[str] = set()
-    counter = FlopCounterMode(display=False)
+    called: set[str] = set()
     before = 0
+
+    def between(owner: str) -> None:
+        if macs := macs_since():
+            kind = f"{type(modules[owner]).__name__}'s products"
+            lines.append(Step(Layer(0, owner, kind, (), 0, macs), None, False))
 
     def macs_since() -> int:
         nonlocal before
-        now = int(counter.get_total_flops()) // 2
+        now = so_far()
         since, before = now - before, now
         return since
 
-    def enter(path: str) -> None:
-        if between := macs_since():
-            owner = path.rpartition(".")[0]
-            kind = f"{type(modules[owner]).__name__}'s products"
-            lines.append(Step(Layer(0, owner, kind, (), 0, between), None, False))
-
     def leave(number: int, path: str, output: object) -> None:
         module = modules[path]
-        weights = 0 if path in counted else sum(each.numel() for each in module.parameters())
-        counted.add(path)
+        weights = 0 if path in called else sum(each.numel() for each in module.parameters())
+        called.add(path)
         shape = tuple(output.shape[1:]) if isinstance(output, Tensor) else ()
         line = Layer(0, path, _named(module), shape, weights, macs_since())
         lines.append(Step(line, number, bool(_mixing(module))))
 
     network.eval()
-    with torch.no_grad(), counter, _watched(network, enter, leave):
+    with counted() as so_far, _watched(network, lambda path: between(_owner(path)), leave):
         network(torch.zeros(1, *input_shape))
-    return lines
+        between("")
+    return [*_read_by_others(network, called), *lines]
+
+
+def _owner(path: str) -> str:
+    return path.rpartition(".")[0]
+
+
+def _read_by_others(network: nn.Module, called: Collection[str]) -> list[Step]:
+    """Layers whose weights are read without calling them, as torch's attention does."""
+    return [
+        Step(Layer(0, path, _named(module), (), held, 0), None, False)
+        for path, module in network.named_modules()
+        if path not in called
+        and not any(module.children())
+        and (held := sum(each.numel() for each in module.parameters()))
+    ]
 
 
 def _loose_weights(network: nn.Module) -> list[Step]:
