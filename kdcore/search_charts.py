@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import plotly.graph_objects as go
 from optuna.trial import FrozenTrial, TrialState
 
 from kdcore.charts import LOOKS, awaited, framed
+from kdcore.quiet import unwarned
 
 FEWEST = 20
 """Finished trials below which importance is hardly more than chance."""
@@ -62,8 +62,7 @@ def importance(study: optuna.Study, titles: Mapping[str, str]) -> go.Figure:
     are finished to say.
     """
     few = finished(study) < FEWEST
-    with warnings.catch_warnings():  # that lower is better for it, and that trials are few: known
-        warnings.simplefilter("ignore")
+    with unwarned():  # that lower is better for it, and that trials are few: known
         figure = optuna.visualization.plot_param_importances(
             study, target=_inaccuracy if len(study.directions) > 1 else None
         )

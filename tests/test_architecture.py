@@ -22,6 +22,7 @@ ROOMS = [
         "ingest",
         "outcome",
         "pipeline",
+        "quiet",
         "waterfall",
         "knobs",
         "registry",

@@ -7,10 +7,6 @@ that calibration gives. Source: Jacob et al., 2017, arXiv:1712.05877, section 3.
 from __future__ import annotations
 
 import copy
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +17,7 @@ from kdcore.compress.export import to_onnx
 from kdcore.compress.prune import Masks
 from kdcore.compress.quantize import Bits
 from kdcore.errors import RecipeError
+from kdcore.quiet import unlogged, unwarned
 
 
 class Aware(nn.Module):
@@ -60,7 +57,7 @@ def aware(network: nn.Module, input_shape: tuple[int, ...], bits: Bits = 7) -> A
     bits: of a weight, see `quantize`. Raises RecipeError where its graph cannot be read.
     """
     fresh = copy.deepcopy(network).to(memory_format=torch.contiguous_format).train()
-    with _quiet():
+    with unlogged("torch"), unwarned():  # both tell of what is to come in torch
         from torchao.quantization.pt2e.quantize_pt2e import prepare_qat_pt2e
 
         try:
@@ -79,7 +76,7 @@ def aware(network: nn.Module, input_shape: tuple[int, ...], bits: Bits = 7) -> A
 
 def int8_of(trained: Aware, input_shape: tuple[int, ...]) -> bytes:
     """The ONNX file, in whole numbers, of a network that was trained to round."""
-    with _quiet():
+    with unlogged("torch"), unwarned():
         from torchao.quantization.pt2e import allow_exported_model_train_eval
         from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e
 
@@ -103,17 +100,3 @@ def _rules(bits: Bits) -> Any:
     most = 2 ** (bits - 1)
     weight = replace(usual.weight, quant_min=-most, quant_max=most - 1)
     return X86InductorQuantizer().set_global(replace(usual, weight=weight))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """torchao and the export warn of what is to come in torch, and log it."""
-    chatter = logging.getLogger("torch")
-    before = chatter.level
-    chatter.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        chatter.setLevel(before)

@@ -7,9 +7,7 @@ sum must lose the same. Torch-Pruning traces a network to find who depends on wh
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -19,6 +17,7 @@ from kdcore.compress.prune import check_share, shares
 from kdcore.errors import RecipeError
 from kdcore.models.features import feature_paths
 from kdcore.models.vit import Layer, VisionTransformer
+from kdcore.quiet import unwarned
 
 ITS_ERRORS = (AssertionError, AttributeError, LookupError, TypeError)
 """What Torch-Pruning says, beside the errors of arithmetic, of a network that it cannot follow."""
@@ -41,7 +40,7 @@ def prune_channels(
     _try_out(network, input_shape, share)
     pruner = _pruner(network, input_shape, share, taken)
     for _ in taken:
-        with _quiet():
+        with unwarned():
             pruner.step()
         network.to(memory_format=torch.channels_last)
         yield
@@ -52,7 +51,7 @@ def _try_out(network: nn.Module, input_shape: tuple[int, ...], share: float) -> 
     trial = copy.deepcopy(network).eval()
     before = sum(weight.numel() for weight in trial.parameters())
     try:
-        with _quiet():
+        with unwarned():
             _pruner(trial, input_shape, share, (share,)).step()
         with torch.no_grad():
             trial(torch.zeros(2, *input_shape))
@@ -80,7 +79,8 @@ def _pruner(
     """Torch-Pruning's pruner of a network, which goes a round at each step."""
     import torch_pruning  # late: nothing else needs it
 
-    with _quiet(), torch.enable_grad():  # it follows autograd
+    # it says how it takes weights of no layer, which are never pruned; and it follows autograd
+    with unwarned(), torch.enable_grad():
         return torch_pruning.BasePruner(
             network.eval(),
             torch.zeros(2, *input_shape),
@@ -107,14 +107,6 @@ def _fixed(network: nn.Module, input_shape: tuple[int, ...]) -> list[nn.Module]:
         return [modules[weighted[-1]]] if weighted else []
     inner = {id(layer.linear[0]) for layer in network.layers if isinstance(layer, Layer)}
     return [modules[path] for path in weighted if id(modules[path]) not in inner]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Torch-Pruning says how it takes weights that belong to no layer; those are never pruned."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def load_pruned(network: nn.Module, weights: Mapping[str, Tensor]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
@@ -10,6 +9,8 @@ from importlib import import_module
 import onnx
 import torch
 from torch import Tensor, nn
+
+from kdcore.quiet import unlogged
 
 TEMPLATES = 32
 TEMPLATE_BYTES = 4_000_000
@@ -71,10 +72,7 @@ def _exported(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     _remember_translations()
     # two samples: a traced batch of 1 would be taken for a constant
     example = torch.zeros(2, *input_shape)
-    chatter = logging.getLogger("torch.onnx")
-    before = chatter.level
-    chatter.setLevel(logging.ERROR)
-    try:
+    with unlogged("torch.onnx"):
         program = torch.onnx.export(
             network,
             (example,),
@@ -84,8 +82,6 @@ def _exported(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
             output_names=["logits"],
             verbose=False,
         )
-    finally:
-        chatter.setLevel(before)
     assert program is not None  # None only where a path is given
     return _bare(program.model_proto)
 
