@@ -97,7 +97,7 @@ def _answers(
     outputs = logits(network, both, batch_size=len(both))
     sure, chosen = torch.softmax(outputs[: len(points)], 1).max(1)
     return (
-        chosen.to(torch.uint8).numpy().reshape(GRID, GRID),
+        chosen.numpy().astype(np.uint16).reshape(GRID, GRID),
         sure.numpy().reshape(GRID, GRID),
         share_correct(outputs[len(points) :], test.labels),
     )

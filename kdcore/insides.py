@@ -73,7 +73,7 @@ class Boundaries:
     low: Numbers
     high: Numbers
     steps: NDArray[np.int64]
-    chosen: Mapping[ArmName, NDArray[np.uint8]]
+    chosen: Mapping[ArmName, NDArray[np.uint16]]
     sure: Mapping[ArmName, Numbers]
     accuracy: Mapping[ArmName, Numbers]
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from kdcore import insides, tasks
 from kdcore.anatomy import Observed, dissect
+from kdcore.boundaries import boundaries
 from kdcore.errors import HomeError
 from kdcore.experiment import run
 from kdcore.group import run_together
@@ -38,6 +39,11 @@ def kept(tmp_path_factory):
     shelf = Shelf(tmp_path_factory.mktemp("shelf"))
     result = run(MOONS, shelf=shelf)
     return result, shelf, insides.read(shelf.get(result.artifacts[insides.ROLE]))
+
+
+@pytest.fixture(scope="module")
+def moons():
+    return tasks.get("moons").load()
 
 
 def asked(kept, arm, inputs):
@@ -102,9 +108,18 @@ def test_the_plane_begins_before_the_first_step_and_ends_with_the_runs_accuracy(
     assert np.array_equal(*(drawn.chosen[arm][0] for arm in STUDENTS))  # both start alike
 
 
-def test_the_embedding_is_the_principal_components_of_the_last_hidden_layer(kept):
-    points = tasks.get("moons").load()
-    network_features = np.maximum(_hidden(kept, "teacher", points.test.inputs.numpy()), 0)
+def test_a_plane_of_more_than_256_classes_tells_the_last_one_from_the_first(moons):
+    network = torch.nn.Linear(2, 300)
+    torch.nn.init.zeros_(network.weight)
+    with torch.no_grad():
+        network.bias.copy_(torch.arange(300.0))  # the last class, wherever it is asked
+    found = boundaries(dict.fromkeys(ARMS, network), {}, moons, moons.test)
+    again = insides.read(insides.pack(insides.Insides((2,), boundaries=found))).boundaries
+    assert np.unique(again.chosen["distilled"]).tolist() == [299]
+
+
+def test_the_embedding_is_the_principal_components_of_the_last_hidden_layer(kept, moons):
+    network_features = np.maximum(_hidden(kept, "teacher", moons.test.inputs.numpy()), 0)
     centred = network_features - network_features.mean(0)
     expected = centred @ np.linalg.svd(centred, full_matrices=False)[2].T
     found = kept[2].embeddings["teacher"]

@@ -14,7 +14,7 @@ export default function (component) {
   const points = numbers(data.points, Float32Array).values;
   const panels = makePanels(find("panels"), data).map((panel) => ({
     ...panel,
-    chosen: numbers(panel.chosen, Uint8Array),
+    chosen: numbers(panel.chosen, Uint16Array),
     sure: numbers(panel.sure, Uint8Array).values,
   }));
   let clock = null;

@@ -41,7 +41,7 @@ def _payload(files: Files, _found: Boundaries) -> dict[str, Any]:
             {
                 "name": arm,
                 "note": "after its last step" if len(_found.chosen[arm]) == 1 else "",
-                "chosen": packed(_found.chosen[arm], "u1"),
+                "chosen": packed(_found.chosen[arm], "<u2"),
                 "sure": packed((255 * _found.sure[arm]).round(), "u1"),
                 "accuracy": _found.accuracy[arm].tolist(),
             }
