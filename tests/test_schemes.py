@@ -233,7 +233,11 @@ def test_a_batch_of_one_is_refused_for_whoever_is_trained_with_batch_norm(values
 
 
 def test_a_batch_of_one_for_a_teacher_that_is_not_trained_before_is_no_matter():
-    Setting(Recipe(teacher=VGG, teacher_training=ONE, scheme={"peers": 1}))
+    values = {"task": "digits", "teacher": VGG, "teacher_training": ONE}
+    with pytest.raises(RecipeError, match=r"teacher_training\.batch_size is 1"):
+        Setting(Recipe(**values))
+    setting = Setting(Recipe(**values, scheme={"peers": 1}))
+    assert setting.recipe.teacher_training.batch_size == 1
 
 
 # the loss of several terms

@@ -104,9 +104,3 @@ def test_it_is_scipys_correlation_of_ranks():
 
 def test_two_classes_have_no_order_of_wrong_ones():
     assert np.isnan(soft.rank_agreement(np.ones((1, 2)), np.ones((1, 2)), np.array([0]))).all()
-
-
-def test_kendall_counts_the_pairs_that_agree():
-    # of three pairs two agree and one does not: (2 − 1) / 3
-    teacher, student = np.array([9.0, 1, 2, 3]), np.array([0.0, 2, 1, 3])
-    assert soft.concordance(teacher, student, 0) == pytest.approx(1 / 3)

@@ -52,8 +52,16 @@ def downloads(monkeypatch):
 
 
 def test_torchvision_is_imported_only_where_one_of_its_networks_is_built():
-    code = "import sys; from kdcore import models; sys.exit('torchvision' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = """
+import sys
+from kdcore import models
+network = models.get("squeezenet1_1")
+print("torchvision" in sys.modules)
+network.build((1, 8, 8), 3, {}, seed=0)
+print("torchvision" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == ["False", "True"]
 
 
 def test_every_network_is_one_of_torchvisions():

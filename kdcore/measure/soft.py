@@ -127,17 +127,6 @@ def rank_agreement(
     return np.asarray(1 - 6 * (apart**2).sum(1) / (count * (count**2 - 1)))
 
 
-def concordance(teacher: NDArray[Any], student: NDArray[Any], label: int) -> float:
-    """Kendall's tau-b of two models' order of one sample's wrong classes, (K,) each; −1 to 1.
-
-    Source: Kendall, 1945, "The Treatment of Ties in Ranking Problems".
-    """
-    from scipy.stats import kendalltau  # late: half a second to import
-
-    wrong = np.arange(len(teacher)) != label
-    return float(kendalltau(teacher[wrong], student[wrong]).statistic)
-
-
 def _ranks(logits: NDArray[Any], labels: NDArray[np.int64]) -> NDArray[np.floating[Any]]:
     """Ranks 0 to K−2 of the wrong classes, (N, K−1)."""
     samples, classes = logits.shape
