@@ -219,6 +219,11 @@ class Pipeline(Written):
         ]
         return content_hash([told, [stage.kind for stage in self.stages]])
 
+    def learns_to_round(self) -> bool:
+        """Whether the last of its trainings on is one to int8."""
+        last = self.stages[-1]  # after it, nothing is trained
+        return isinstance(last, Quantize) and last.tune is not None
+
     @property
     def id(self) -> str:
         """Content hash: pipelines of one id give the same numbers."""

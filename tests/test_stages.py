@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import numpy as np
 import onnx
 import pytest
@@ -167,6 +169,28 @@ def test_the_student_trained_on_takes_the_very_steps_of_the_pipeline(run):
     alone, stage = rows[3], rows[4]
     assert (alone.accuracy, alone.like_original) == (stage.accuracy, stage.like_original)
     assert alone.file.onnx == stage.file.onnx
+
+
+def test_what_is_held_against_one_that_rounds_is_trained_on_in_float32_as_that_one(
+    kept, monkeypatch
+):
+    """Up to the row that is held against it; before the last training, the recipe's precision."""
+    work = import_module("kdcore.stages.work")  # its package has a function of that name
+    lessons, tune = [], work.tune
+
+    def noting(network, lesson, masks=None):
+        lessons.append((lesson.training.steps, lesson.precision))
+        return tune(network, lesson, masks)
+
+    monkeypatch.setattr(work, "tune", noting)
+    small = {"recipe": RECIPE | {"training": {"steps": 60, "precision": "bfloat16"}, "seeds": [0]}}
+    to_int8 = {"kind": "quantize", "how": "aware", "tune": {"steps": 3}}
+    for last in (to_int8, {"kind": "fine-tune", "steps": 3}):
+        pipeline = Pipeline(**small, stages=[{"kind": "fine-tune", "steps": 2}, last])
+        members = run_members([pipeline], kept)
+        next(row for _, row in members if isinstance(row, Row) and row.name == TRAINED_ON)
+        members.close()
+    assert lessons == [(2, "bfloat16"), (3, "float32"), (2, "bfloat16"), (3, "bfloat16")]
 
 
 def test_without_training_on_there_is_no_such_row(run):

@@ -184,13 +184,16 @@ class Line:
     def _trained_on(self, judge: Judge) -> Generator[Progress | Lap | Row, None, Row]:
         """The distilled student with all the further steps, and nothing else done to it."""
         pieces, tunes = self._pieces(), self.pipeline.tunes()
+        rounding = self.pipeline.learns_to_round()
         self.stage_began = time.perf_counter()
         for place, piece in enumerate(pieces):
-            for number, stage in enumerate(tunes):
-                for heard in tuned(piece, stage, self.room):
+            for number, stage in enumerate(tunes, 1):
+                # else the price of int8 would be told with that of computing in bfloat16 taken off
+                in_float32 = rounding and number == len(tunes)
+                for heard in tuned(piece, stage, self.room, in_float32=in_float32):
                     if heard.report is not None:
                         yield self._lap(piece, None, heard.report)
-                    yield self._progress(0, place, (number + heard.done) / len(tunes))
+                    yield self._progress(0, place, (number - 1 + heard.done) / len(tunes))
         self.training += time.perf_counter() - self.stage_began
         row = self._add(judge, self._model(TRAINED_ON, pieces))
         yield row

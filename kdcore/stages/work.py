@@ -92,16 +92,25 @@ def work(
 
 
 def tuned(
-    piece: Piece, stage: FineTune, room: Classroom, rounding: Aware | None = None
+    piece: Piece,
+    stage: FineTune,
+    room: Classroom,
+    rounding: Aware | None = None,
+    *,
+    in_float32: bool = False,
 ) -> Generator[Told, None, None]:
-    """Train a piece on; or, in its place, the same that rounds."""
+    """Train a piece on; or, in its place, the same that rounds, which is made for float32.
+
+    in_float32: whatever the room computes in, as for whoever is held against one that rounds.
+    """
     teacher = {"teacher": piece.teacher, "original": piece.original, "labels": None}[stage.by]
     lesson = lesson_of(room, stage, teacher, piece.seed, piece.tuned)
     piece.tuned += 1
+    if in_float32 or rounding is not None:
+        lesson = replace(lesson, precision="float32")
     if rounding is None:
         yield from tune(piece.network, lesson, piece.masks)
-    else:  # its rounding is made for float32
-        lesson = replace(lesson, precision="float32")
+    else:
         yield from tune(rounding, lesson, masks_of(piece.masks))
 
 
