@@ -1,6 +1,7 @@
 """A finished run as one HTML file: what it says, and that it holds all that it needs."""
 
 import base64
+import io
 import json
 import re
 from dataclasses import replace
@@ -8,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from kdcore.errors import HomeError, UploadError
 from kdcore.handover import examples, facts, figures, measured
@@ -82,18 +84,60 @@ def test_every_figure_hands_out_its_numbers(body):
     assert set(files) == {
         *("pareto", "sizes", "steps", "classes", "confidence", "noise", "blur", "shift"),
     }
-    classes = pd.read_csv(pd.io.common.BytesIO(base64.b64decode(files["classes"])))
+    classes = pd.read_csv(io.BytesIO(base64.b64decode(files["classes"])))
     assert classes["class"][0] == MISCHIEF
     assert {"teacher", "control", "distilled", "int8"} <= set(classes.columns)
 
 
 def test_what_was_made_of_the_first_seeds_student_is_held_against_that_one(body, of):
     files = dict(re.findall(r'download="([\w-]+)\.csv" href="data:text/csv;base64,([^"]*)"', body))
-    rows = pd.read_csv(pd.io.common.BytesIO(base64.b64decode(files["steps"]))).set_index("model")
+    rows = pd.read_csv(io.BytesIO(base64.b64decode(files["steps"]))).set_index("model")
     accuracy = {name: each.accuracy for name, each in of.result.arms.items()}
     assert rows.loc["distilled", "step"] == pytest.approx(of.result.difference.mean)
     expected = 100 * (accuracy["control"][0] - accuracy["distilled"][0])
     assert rows.loc["int8", "step"] == pytest.approx(expected)
+
+
+def drawn_rows(page, name):
+    """A figure's numbers, by model."""
+    files = dict(re.findall(r'download="([\w-]+)\.csv" href="data:text/csv;base64,([^"]*)"', page))
+    return pd.read_csv(io.BytesIO(base64.b64decode(files[name]))).set_index("model")
+
+
+def test_the_bars_of_a_chart_are_of_one_kind_over_seeds_where_there_are_several(body, of):
+    rows = drawn_rows(body, "pareto")
+    students = of.result.arms["distilled"].accuracy
+    half = stats.sem(students) * stats.t.ppf(0.975, len(students) - 1)
+    assert rows.loc["distilled", "high"] == pytest.approx(np.mean(students) + half)
+    assert rows.loc[["teacher", "int8"], ["low", "high"]].isna().all().all()  # there is one of each
+    assert rows.loc["teacher", "accuracy"] == of.result.arms["teacher"].accuracy[0]
+    assert body.count("Bars: 95 % intervals over the seeds") == 2
+
+
+def test_one_seed_has_no_verdict_and_bars_over_all_test_samples_though_a_part_is_kept(of):
+    gap = Difference(1.0, None, None, (1.0,))
+    arms = {
+        name: replace(arm, accuracy=arm.accuracy[:1], best_on_validation=arm.accuracy[:1])
+        for name, arm in of.result.arms.items()
+    }
+    result = replace(of.result, difference=gap, verdict="too few seeds", arms=arms)
+    kept = of.answers
+    part = replace(
+        kept,
+        labels=kept.labels[:60],
+        inputs=kept.inputs[:60],
+        logits={arm: each[:, :60] for arm, each in kept.logits.items()},
+    )
+    page = report([replace(of, result=result, answers=part)], most_macs=1.0).decode()
+    assert "1 seed is too few" in page
+    assert page.count("Bars: 95 % intervals over the test samples") == 2
+    rows, samples = drawn_rows(page, "pareto"), kept.tested
+    for arm, each in arms.items():
+        right = round(each.accuracy[0] * samples)
+        wilson = stats.binomtest(right, samples).proportion_ci(method="wilson")
+        assert rows.loc[arm, "accuracy"] == pytest.approx(each.accuracy[0])
+        assert rows.loc[arm, ["low", "high"]].tolist() == pytest.approx([wilson.low, wilson.high])
+    assert f"on 60 of the {samples:,} test samples" in page  # where int8 was asked
 
 
 def test_three_examples_show_the_picture_and_what_each_model_says(body, of):
@@ -146,16 +190,6 @@ def test_a_run_that_kept_neither_answers_nor_models_still_has_a_verdict(of):
     page = report([bare]).decode()
     assert verdict_sentence(of.result.difference) in page
     assert "Three examples" not in page
-
-
-def test_one_seed_has_no_verdict_and_no_interval_over_seeds(of):
-    gap = Difference(1.0, None, None, (1.0,))
-    arms = {
-        name: replace(arm, accuracy=arm.accuracy[:1], best_on_validation=arm.accuracy[:1])
-        for name, arm in of.result.arms.items()
-    }
-    result = replace(of.result, difference=gap, verdict="too few seeds", arms=arms)
-    assert "1 seed is too few" in report([replace(of, result=result)]).decode()
 
 
 def test_a_measurement_of_another_model_and_no_run_at_all_are_refused(of, device):

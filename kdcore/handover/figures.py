@@ -81,9 +81,9 @@ def pareto(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
             mode="markers",
             name=look.name,
             marker={"color": look.colour, "symbol": look.marker, "size": 12},
-            customdata=of["run"],
-            hovertemplate=f"{look.name} of %{{customdata}} gets %{{y:.1f}} % right in "
-            "%{x:,.3g} kB<extra></extra>",
+            customdata=[*zip(of["run"], _between(of), strict=True)],
+            hovertemplate=f"{look.name} of %{{customdata[0]}} gets %{{y:.1f}} % right"
+            "%{customdata[1]} in %{x:,.3g} kB<extra></extra>",
         )
     low, high = (log10(each / 1000) for each in (rows["bytes"].min(), rows["bytes"].max()))
     tick = "D2" if high - low < 1.5 else 1
@@ -92,7 +92,8 @@ def pareto(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
         range=[low - 0.25, high + 0.25],
     )
     figure.update_yaxes(title="test accuracy, %")
-    return framed(figure, "Which model is worth its size?", height=400).update_layout(margin_t=96)
+    framed(figure, "Which model is worth its size?", height=400).update_layout(margin_t=96)
+    return _with_room(figure, looks)
 
 
 def on_front(rows: pd.DataFrame) -> pd.Series:
@@ -164,7 +165,8 @@ def accuracy_steps(rows: pd.DataFrame, looks: Mapping[str, Mark], teacher: float
             mode="markers",
             marker={"color": look.colour, "symbol": look.marker, "size": 13},
             showlegend=False,
-            hovertemplate=f"{look.name} gets %{{y:.1f}} % right<extra></extra>",
+            customdata=_between(rows.iloc[[place]]),
+            hovertemplate=f"{look.name} gets %{{y:.1f}} % right%{{customdata}}<extra></extra>",
         )
     figure.add_hline(
         100 * teacher,
@@ -197,7 +199,7 @@ def harder(rows: pd.DataFrame, kind: str, looks: Mapping[str, Mark]) -> go.Figur
     figure.update_xaxes(title=f"{kind}: {UNITS[kind]}", type="category")
     figure.update_yaxes(title="accuracy, %", rangemode="tozero")
     title = f"How much of {KINDS[kind]} does it stand?"
-    return framed(figure, title, height=320).update_layout(margin_t=88)
+    return _with_room(framed(figure, title, height=320).update_layout(margin_t=88), looks)
 
 
 def by_class(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
@@ -216,7 +218,14 @@ def by_class(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
                 marker={"color": look.colour, "symbol": look.marker, "size": 10},
                 hovertemplate=f"{look.name} gets %{{x:.1f}} % of %{{y}} right<extra></extra>",
             )
-    return figure.update_layout(margin_t=96)
+    return _with_room(figure.update_layout(margin_t=96), looks)
+
+
+def _with_room(figure: go.Figure, looks: Mapping[str, Mark]) -> go.Figure:
+    """Higher, so that names of further models, each in a line of the legend, leave the title be."""
+    more = 36 * max(0, len(set(looks) - set(ARMS)) - 1)
+    height, top = figure.layout.height, figure.layout.margin.t
+    return figure.update_layout(height=height + more, margin_t=top + more)
 
 
 def answer(
@@ -247,9 +256,17 @@ def answer(
 
 def _bars(rows: pd.DataFrame) -> dict[str, Any]:
     """Intervals as error bars, none where there is no interval."""
-    up = (100 * (rows["high"] - rows["accuracy"])).fillna(0)
-    down = (100 * (rows["accuracy"] - rows["low"])).fillna(0)
+    up = (100 * (rows["high"].clip(upper=1) - rows["accuracy"])).fillna(0)
+    down = (100 * (rows["accuracy"] - rows["low"].clip(lower=0))).fillna(0)
     return {"array": up, "arrayminus": down, "thickness": 1.5, "width": 5}
+
+
+def _between(rows: pd.DataFrame) -> list[str]:
+    """What a pointer is told of an interval: " (95.6 to 98.5)", nothing where there is none."""
+    return [
+        "" if pd.isna(low) else f" ({100 * max(low, 0):.1f} to {100 * min(high, 1):.1f})"
+        for low, high in zip(rows["low"], rows["high"], strict=True)
+    ]
 
 
 def forest(gaps: Sequence[tuple[str, Difference]]) -> go.Figure:

@@ -36,12 +36,15 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif"
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure as HTML, its height in pixels, and its numbers as the address of a CSV file."""
+    """A figure as HTML, its height in pixels, its numbers as the address of a CSV file, and what a
+    reader must know of it.
+    """
 
     name: str
     html: Markup
     height: int
     csv: str
+    note: str = ""
 
 
 def report(
@@ -91,7 +94,9 @@ def _subtitle(runs: Sequence[Finished]) -> str:
 def _drawer(prefix: str) -> Any:
     """What turns a figure and its numbers into HTML, each under an id of its own."""
 
-    def drawn(figure: go.Figure, name: str, rows: pd.DataFrame | None = None) -> Drawn:
+    def drawn(
+        figure: go.Figure, name: str, rows: pd.DataFrame | None = None, note: str = ""
+    ) -> Drawn:
         figure.update_layout(
             template="plotly_white",
             font={"family": FONT, "size": 12, "color": "#1b2421"},
@@ -110,7 +115,7 @@ def _drawer(prefix: str) -> Any:
                 "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
             },
         )
-        return Drawn(name, Markup(html), int(figure.layout.height), _csv(rows))
+        return Drawn(name, Markup(html), int(figure.layout.height), _csv(rows), note)
 
     return drawn
 

@@ -20,6 +20,8 @@ from kdcore.handover.finished import Finished
 from kdcore.handover.limits import untested
 from kdcore.handover.measured import Measured
 from kdcore.handover.speed import bound_table, device, of_this_run
+from kdcore.measure import intervals
+from kdcore.measure.intervals import Interval
 from kdcore.result import ARMS, ArmName
 from kdcore.statistics import verdict_sentence
 
@@ -85,10 +87,10 @@ def _figures(
 ) -> list[Any]:
     """Front, steps, classes and confidence, as far as the run kept what they need."""
     drawn = []
-    rows = _accuracies(found, of.name)
+    rows, bars = _accuracies(of, found), _bars(of, found)
     sized = rows.dropna(subset=["bytes"])
     if len(sized):
-        drawn.append(draw(figures.pareto(sized, looks), "pareto", sized))
+        drawn.append(draw(figures.pareto(sized, looks), "pareto", sized, note=bars))
         steps = sized[sized["model"] != "control"]
         if len(steps) > 1:
             drawn.append(draw(figures.size_steps(steps, looks), "sizes", steps))
@@ -97,7 +99,7 @@ def _figures(
     made_since = ~brought["model"].isin(ARMS)
     brought["step"] = 100 * brought["accuracy"].diff().where(~made_since, brought["first"].diff())
     teacher = float(rows.loc[rows["model"] == "teacher", "accuracy"].iloc[0])
-    drawn.append(draw(figures.accuracy_steps(brought, looks, teacher), "steps", brought))
+    drawn.append(draw(figures.accuracy_steps(brought, looks, teacher), "steps", brought, note=bars))
     if of.answers is not None:
         classes = class_changes(of, answered)
         drawn.append(draw(figures.by_class(classes, looks), "classes", classes))
@@ -113,24 +115,65 @@ def _sure(found: Sequence[Facts]) -> dict[ArmName, look_tables.Confidence]:
     return {arm: look_tables.Confidence(1.0, bins[arm], bins[arm]) for arm in ARMS}
 
 
-def _accuracies(found: Sequence[Facts], run: str) -> pd.DataFrame:
-    """A row a model: over the seeds where there are several, else on the first seed's samples."""
+def _accuracies(of: Finished, found: Sequence[Facts]) -> pd.DataFrame:
+    """A row a model, with intervals of one kind: over seeds, or of none had several, over samples.
+
+    Beside each other, bars that mean different things would be compared.
+    """
     rows = []
     for each in found:
         judged = each.quality.accuracy if each.quality else None
-        told = each.over_seeds or judged
-        if told is not None and told.low is None and judged is not None:
-            told = judged  # one seed: the interval over samples is the only one there is
+        told = _over_seeds(each, judged) if _has_seeds(found) else _over_samples(of, each, judged)
         if told is not None:
             rows.append(
                 {
-                    **{"run": escape(run), "model": each.model, "bytes": each.file_bytes},
+                    **{"run": escape(of.name), "model": each.model, "bytes": each.file_bytes},
                     **{"accuracy": told.value, "low": told.low, "high": told.high},
                     "first": judged.value if judged else None,
                 }
             )
     numbers = ("low", "high", "bytes", "first")
     return pd.DataFrame(rows).astype(dict.fromkeys(numbers, float))
+
+
+def _has_seeds(found: Sequence[Facts]) -> bool:
+    """Whether some model was trained several times."""
+    return any(each.over_seeds and each.over_seeds.low is not None for each in found)
+
+
+def _over_seeds(each: Facts, judged: Interval | None) -> Interval | None:
+    """No interval where there is but one model of the kind."""
+    if each.over_seeds is None and judged is not None:
+        return Interval(judged.value, None, None)
+    return each.over_seeds
+
+
+def _over_samples(of: Finished, each: Facts, judged: Interval | None) -> Interval | None:
+    """Of one seed, on all test samples, of which a run may have kept a part."""
+    if each.over_seeds is None or of.answers is None:
+        return each.over_seeds or judged
+    tested = of.answers.tested
+    return intervals.share(round(each.over_seeds.value * tested), tested)
+
+
+def _bars(of: Finished, found: Sequence[Facts]) -> str:
+    """What the intervals in the charts of accuracies are."""
+    if _has_seeds(found):
+        told = (
+            "Bars: 95 % intervals over the seeds (Student's t): other seeds, the same samples. A "
+            "model without a bar was made once; the table has its interval over samples."
+        )
+    else:
+        told = (
+            "Bars: 95 % intervals over the test samples (Wilson's): other samples, the same "
+            "models. One seed tells nothing of another."
+        )
+    if of.further and of.answers is not None:
+        told += " Models made since are of the first seed"
+        if of.answers.tested > len(of.answers):
+            told += f", on {len(of.answers):,} of the {of.answers.tested:,} test samples"
+        told += "."
+    return told
 
 
 def _harder(rows: pd.DataFrame, looks: dict[str, Mark], draw: Draw) -> list[Any]:
