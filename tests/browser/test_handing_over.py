@@ -56,6 +56,14 @@ def test_the_report_opens_with_the_network_off_and_draws_all_its_charts(
     )
     assert drawn
     assert page.evaluate("document.documentElement.scrollWidth") <= 390  # nothing sticks out
+    head = page.get_by_role("columnheader", name="Student, distilled").first
+    accuracy = page.locator(".models tbody tr").first.locator("td").last
+    for box in (head.bounding_box(), accuracy.bounding_box()):  # nor hides to the right
+        assert box["x"] + box["width"] <= 390
+    assert "%" in accuracy.inner_text()
+    assert (
+        page.evaluate("(e => e.scrollWidth - e.clientWidth)(document.querySelector('.wide'))") == 0
+    )
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     assert wrong == []
     links = page.get_by_text("The numbers as CSV").first
