@@ -56,6 +56,46 @@ def test_a_quantized_weight_has_eight_bits():
     assert onnx_file.macs(content, (4,)) == 12
 
 
+def of_bytes(*nodes, **weights):
+    """A product whose input and weights are turned back from whole numbers."""
+    return a_file(
+        helper.make_node("QuantizeLinear", ["input", "scale", "zero"], ["rounded"]),
+        helper.make_node("DequantizeLinear", ["rounded", "scale", "zero"], ["again"]),
+        *nodes,
+        q=np.ones((3, 4), np.int8),
+        scale=np.array(0.5, np.float32),
+        zero=np.array(0, np.uint8),
+        **weights,
+    )
+
+
+TURNED = helper.make_node("DequantizeLinear", ["q", "scale"], ["back"])
+PUT = helper.make_node("Transpose", ["back"], ["w"])
+
+
+def test_a_product_of_numbers_turned_back_right_before_it_is_one_in_int8():
+    product = helper.make_node("MatMul", ["again", "w"], ["logits"])
+    assert onnx_file.in_int8(of_bytes(TURNED, PUT, product))
+
+
+def test_a_product_of_a_float_and_of_weights_in_int8_is_none():
+    product = helper.make_node("MatMul", ["input", "w"], ["logits"])
+    assert not onnx_file.in_int8(of_bytes(TURNED, PUT, product))
+
+
+def test_one_product_in_float32_is_one_too_many():
+    first = helper.make_node("MatMul", ["again", "w"], ["made"])
+    second = helper.make_node("MatMul", ["made", "v"], ["logits"])
+    v = np.ones((3, 2), np.float32)
+    assert not onnx_file.in_int8(of_bytes(TURNED, PUT, first, second, v=v))
+
+
+def test_a_product_of_sixteen_bits_is_not_one_of_eight():
+    wide = helper.make_node("DequantizeLinear", ["p", "scale"], ["back"])
+    product = helper.make_node("MatMul", ["again", "w"], ["logits"])
+    assert not onnx_file.in_int8(of_bytes(wide, PUT, product, p=np.ones((3, 4), np.int16)))
+
+
 CASES = {
     "resnet_cifar": ({}, (3, 16, 16)),
     "vit": ({"width": 32, "depth": 2, "heads": 2}, (1, 8, 8)),

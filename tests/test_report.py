@@ -11,9 +11,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from kdcore.compress.quantize import static_int8
 from kdcore.errors import HomeError, UploadError
 from kdcore.handover import examples, facts, figures, measured
 from kdcore.handover.report import MOST_DETAILED, report
+from kdcore.handover.speed import bound_table
 from kdcore.handover.words import size, time
 from kdcore.measure import here
 from kdcore.statistics import Difference, verdict_sentence
@@ -190,6 +192,23 @@ def test_a_run_that_kept_neither_answers_nor_models_still_has_a_verdict(of):
     page = report([bare]).decode()
     assert verdict_sentence(of.result.difference) in page
     assert "Three examples" not in page
+
+
+def test_a_student_in_int8_has_bounds_where_a_device_computes_so(of):
+    inputs = np.random.default_rng(0).normal(size=(32, *of.answers.inputs.shape[1:]))
+    quantized = static_int8(of.files["distilled"], inputs.astype(np.float32))
+    made = replace(
+        of, files={**of.files, "int8": quantized}, made={"int8": "prune first; static int8"}
+    )
+    table = bound_table(made, facts.facts(made, facts.all_answers(made)))
+    assert table["head"][-2:] == ["Student, distilled", "int8"]
+    rows = {row[0]: row[1:] for row in table["rows"]}
+    assert rows["Raspberry Pi 5, four cores"][-1] == "–"  # no figure of its int8 is known
+    assert rows["Coral USB accelerator"][:-1] == ["–"] * 3
+    ms = 1000 * (64 * 4 + 4 * 10) / 2e12  # of four tera-operations half are multiplications
+    assert rows["Coral USB accelerator"][-1] == time(ms)
+    page = report([made], most_macs=1.0).decode()
+    assert "Made of the distilled student since. int8: prune first; static int8." in page
 
 
 def test_a_measurement_of_another_model_and_no_run_at_all_are_refused(of, device):

@@ -31,7 +31,7 @@ class Finished:
 
     files: ONNX, by model: those of the run's first seed, then any that were made of the distilled
     student since, such as a quantized one, under names of their own; weights: safetensors, by
-    model.
+    model; made: how those others were made, in words, where that is known.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Finished:
     scale: Scale | None
     files: Mapping[str, bytes] = field(default_factory=dict)
     weights: Mapping[str, bytes] = field(default_factory=dict)
+    made: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def further(self) -> tuple[str, ...]:

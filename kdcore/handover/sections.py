@@ -46,6 +46,7 @@ def section(
         "head": ["", *(of.label(each.model) for each in found)],
         "rows": [[name, *cells] for name, cells in table(found)],
         "notes": notes(of),
+        "since": [f"{name}: {how}." for name, how in of.made.items() if how != name],
         "figures": _figures(of, found, answered, looks, draw),
         "harder": _harder(worse, looks, draw),
         "harder_note": _harder_note(worse),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,7 +11,8 @@ from kdcore.handover import words
 from kdcore.handover.facts import Facts
 from kdcore.handover.finished import Finished
 from kdcore.handover.measured import Measured, matched
-from kdcore.measure.devices import DEVICES, bounds
+from kdcore.measure import onnx_file
+from kdcore.measure.devices import DEVICES, Arithmetic, Bound, bounds
 
 
 def of_this_run(of: Finished, measured: Sequence[Measured]) -> list[Measured]:
@@ -57,27 +58,45 @@ def _memory(of: Finished, found: Measured) -> str:
 
 
 def bound_table(of: Finished, found: Sequence[Facts]) -> dict[str, Any] | None:
-    """Roofline bounds of the models that compute in float32; None where there are none."""
-    whole = [each for each in found if each.macs and _float32(each)]
-    if not whole:
-        return None
-    columns = [bounds(each.macs or 0, each.file_bytes or 0) for each in whole]
-    devices = [each for each in DEVICES if "float32" in each.peak]
-    rows = [
-        [
-            row[0].device,
-            *(f"{words.time(b.arithmetic_ms)}; cold {words.time(b.cold_ms)}" for b in row),
-        ]
-        for row in zip(*columns, strict=True)
+    """Roofline bounds of the models that compute in float32 or in int8; None where there are none.
+
+    A device has none for the arithmetic of which no figure is known.
+    """
+    whole = {each.model: _arithmetic(of, each) for each in found if each.macs}
+    columns = [
+        {bound.device: bound for bound in bounds(each.macs or 0, each.file_bytes or 0, arithmetic)}
+        for each in found
+        if (arithmetic := whole.get(each.model)) is not None
     ]
+    devices = [each for each in DEVICES if any(each.name in column for column in columns)]
+    if not devices:
+        return None
+    names = [model for model, arithmetic in whole.items() if arithmetic is not None]
+    note = "; ".join(f"{each.name}: {each.how}" for each in devices) + "."
+    if "int8" in whole.values():
+        counted = ", ".join(of.label(name) for name in names if whole[name] == "int8")
+        note += f" Of int8: {counted}; a dash where no rate in that arithmetic is known."
     return {
-        "head": ["At least", *(of.label(each.model) for each in whole)],
-        "rows": rows,
-        "note": "; ".join(f"{each.name}: {each.how}" for each in devices),
+        "head": ["At least", *map(of.label, names)],
+        "rows": [[each.name, *(_bound(each.name, one) for one in columns)] for each in devices],
+        "note": note,
         "sources": [source for each in devices for source in each.sources],
     }
 
 
-def _float32(found: Facts) -> bool:
-    """Whether its weights are numbers of 32 bits; of a file that isn't kept, nothing is known."""
-    return found.weight is not None and found.weight.bits == (32,)
+def _bound(device: str, column: Mapping[str, Bound]) -> str:
+    found = column.get(device)
+    if found is None:
+        return words.MISSING
+    if found.cold_ms is None:
+        return words.time(found.arithmetic_ms)
+    return f"{words.time(found.arithmetic_ms)}; cold {words.time(found.cold_ms)}"
+
+
+def _arithmetic(of: Finished, found: Facts) -> Arithmetic | None:
+    """What all its products are computed in; of a file that isn't kept, nothing is known."""
+    if found.weight is None:
+        return None
+    if onnx_file.in_int8(of.files[found.model]):
+        return "int8"
+    return "float32" if found.weight.bits == (32,) else None

@@ -25,6 +25,12 @@ CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv", "FusedConv")
 SECOND = {"QLinearMatMul": 3, "QGemm": 3, "QLinearConv": 3}
 """Where the weights stand among an operator's inputs, when they aren't the second."""
 
+INTEGER = ("MatMulInteger", "QLinearMatMul", "QGemm", "ConvInteger", "QLinearConv")
+"""Those that multiply whole numbers of eight bits."""
+
+SHAPING = ("Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity")
+BYTES = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
+
 UNKNOWN = ("Einsum", "Attention", "MultiHeadAttention", "ConvTranspose", "LSTM", "GRU", "RNN")
 """Operators that multiply too, and are not counted here."""
 
@@ -89,6 +95,32 @@ def macs(content: bytes, input_shape: Shape) -> int | None:
     counted = [node for node in model.graph.node if node.op_type in (*PRODUCTS, *CONVOLUTIONS)]
     shapes = _shapes(model, counted, input_shape)
     return sum(_of(node, shapes) for node in counted)
+
+
+def in_int8(content: bytes) -> bool:
+    """Whether an ONNX file multiplies nothing but whole numbers of eight bits.
+
+    Both sides of each product and convolution are turned back from such numbers right before it,
+    which a runtime does as one operator, or it is an operator on such numbers itself.
+    """
+    graph = read(content).graph
+    made = {name: node for node in graph.node for name in node.output}
+    wide = {each.name for each in graph.initializer if each.data_type not in BYTES}
+    counted = [node for node in graph.node if node.op_type in (*PRODUCTS, *CONVOLUTIONS)]
+    return bool(counted) and all(
+        node.op_type in INTEGER or all(_from_bytes(name, made, wide) for name in _operands(node))
+        for node in counted
+    )
+
+
+def _from_bytes(name: str, made: Mapping[str, onnx.NodeProto], wide: set[str]) -> bool:
+    """Whether this tensor was turned back from whole numbers of eight bits, and then at most put
+    into another shape.
+    """
+    node = made.get(name)
+    while node is not None and node.op_type in SHAPING:
+        node = made.get(node.input[0])
+    return node is not None and node.op_type == "DequantizeLinear" and node.input[0] not in wide
 
 
 def read(content: bytes) -> onnx.ModelProto:
