@@ -52,6 +52,12 @@ def test_turns_end_when_the_time_is_up_but_not_before_the_fewest():
     assert found.rounds == here.FEWEST_ROUNDS
 
 
+def test_what_would_not_fit_into_the_time_is_left_out_and_the_first_is_not():
+    """A batch of 1000 takes a second or more for the fewest rounds, by what one sample took."""
+    found = here.grid({"large": LARGE}, batches=(1, 1000), threads=(1,), rounds=9, within=0.4)
+    assert [each.batch for each in found] == [1]
+
+
 STEADY = [(0.002, 0.002)] * 30
 
 
@@ -104,6 +110,7 @@ def test_the_script_measures_the_models_beside_it_and_writes_what_it_found(tmp_p
         (["nowhere.onnx"], "No such file"),
         (["{broken}"], "the model cannot be opened"),
         (["{broken}", "--batches", "0"], "must be 1 or more"),
+        (["{broken}", "--within", "0"], "more than none"),
     ],
 )
 def test_what_cannot_be_measured_is_a_sentence(tmp_path, capsys, arguments, says):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import os
 import platform
 import random
@@ -91,17 +92,32 @@ def grid(
     threads: Sequence[int] | None = None,
     rounds: int = ROUNDS,
     seconds: float = SECONDS,
+    within: float | None = None,
 ) -> list[Cell]:
     """Time each model at each batch and number of threads; threads: one and all, if not told.
 
-    Raises CannotMeasureError on a model that cannot be opened or whose input has no fixed shape.
+    within: seconds for all of it, about; what would not fit, by what was measured of smaller
+    batches, is left out. Raises CannotMeasureError on a model that cannot be opened or whose input
+    has no fixed shape.
     """
-    cells = []
-    for count in threads if threads is not None else sorted({1, cores()}):
+    cells: list[Cell] = []
+    counts = threads if threads is not None else sorted({1, cores()})
+    share = math.inf if within is None else within / (len(counts) * len(batches))
+    began = time.perf_counter()
+    for count in counts:
         sessions = {name: opened(content, count) for name, content in models.items()}
         for batch in batches:
-            cells += _row(sessions, batch, count, rounds, seconds)
+            left = math.inf if within is None else within - (time.perf_counter() - began)
+            if _least_seconds(cells, batch) <= left:
+                cells += _row(sessions, batch, count, rounds, min(seconds, share))
     return cells
+
+
+def _least_seconds(cells: Sequence[Cell], batch: int) -> float:
+    """What the fewest rounds of all models will take, if a sample takes as long as it took."""
+    of = {each.model: each.p50_ms / each.batch for each in cells}  # of a model, the last one
+    each_round = sum(max(SAMPLE_SECONDS, batch * of[name] / 1000) for name in of)
+    return (WARM_UP + FEWEST_ROUNDS) * each_round
 
 
 def cores() -> int:
@@ -299,6 +315,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES), metavar="N")
     parser.add_argument("--threads", nargs="+", type=int, default=None, metavar="N")
     parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N")
+    parser.add_argument(
+        "--within", type=float, metavar="SECONDS", help="leave out what would take longer"
+    )
     parser.add_argument("--name", default="", help="what to call this device")
     parser.add_argument("--out", type=Path, default=Path("measured.json"), metavar="FILE")
     parser.add_argument("--peak", metavar="FILE", help=argparse.SUPPRESS)
@@ -312,8 +331,12 @@ def main(arguments: list[str] | None = None) -> int:
             raise CannotMeasureError("there is no .onnx file beside this script; name some")
         if min(*options.batches, *(options.threads or [1]), options.rounds) < 1:
             raise CannotMeasureError("batches, threads and rounds must be 1 or more")
+        if options.within is not None and not options.within > 0:
+            raise CannotMeasureError("--within takes seconds, more than none")
         models = {path.stem: path.read_bytes() for path in paths}
-        cells = grid(models, options.batches, options.threads, options.rounds)
+        cells = grid(
+            models, options.batches, options.threads, options.rounds, within=options.within
+        )
         print(table(cells))
         text = json.dumps(report(models, cells, options.name), indent=1)
         options.out.write_text(text + "\n", encoding="utf-8")
