@@ -111,6 +111,7 @@ TORCH_FREE = [
         "kdcore.measure.devices",
         "kdcore.handover.bundle",
         "kdcore.handover.report",
+        *("kdcore.handover.made", "kdcore.handover.since", "kdcore.handover.timing"),
         "kdcore.cli_pipeline",
     ),
     *("kdcore.runs.searches", "kdcore.runs.pipelines", "kdcore.pipeline_charts"),

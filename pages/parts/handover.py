@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from threading import Lock
 
 import streamlit as st
 
+from kdcore.handover.made import Made
+from kdcore.runs.pipelines import Pipelines
 from kdcore.runs.store import Run
 from kdcore.shelf import Shelf
 from pages.parts.services import runner
 
+MOST_BYTES = 64_000_000
+"""Of reports and bundles that are kept for whoever asks next: a dozen reports."""
+
 
 @st.cache_resource(show_spinner=False)
-def _turn() -> Lock:
-    """One file is made at a time: each holds a run's answers and models in memory."""
-    return Lock()
+def _made() -> Made:
+    return Made(MOST_BYTES)
 
 
 def handover(run: Run) -> None:
@@ -24,12 +28,12 @@ def handover(run: Run) -> None:
         return
     if not {"scale", "distilled.onnx"} <= run.result.artifacts.keys():
         return
-    shelf, turn = runner().shelf, _turn()
+    shelf, made = runner().shelf, _made()
     gone = [name for name in run.result.artifacts.values() if not (shelf.folder / name).is_file()]
     why_not = "Files of this run are gone; repeat it to hand it over." if gone else ""
     st.download_button(
         "Report",
-        data=partial(report_of, run, shelf, turn),
+        data=partial(report_of, run, shelf, runner().pipelines, made),
         file_name=f"report-{run.id}.html",
         mime="text/html",
         icon=":material/article:",
@@ -37,12 +41,13 @@ def handover(run: Run) -> None:
         disabled=bool(gone),
         help=why_not
         or "One HTML file of 5 MB to read, print or send: verdict, sizes, who pays, examples, and "
-        "what was not tested. It needs no network.",
+        "what was not tested. It needs no network. The first time the models are timed on this "
+        "machine for it: about ten seconds, while the button turns.",
         key=f"report.{run.id}",
     )
     st.download_button(
         "Bundle",
-        data=partial(bundle_of, run, shelf, turn),
+        data=partial(bundle_of, run, shelf, made),
         file_name=f"kd-{run.id}.zip",
         mime="application/zip",
         icon=":material/package_2:",
@@ -55,25 +60,43 @@ def handover(run: Run) -> None:
     )
 
 
-# both are called in a thread of their own, where nothing of streamlit may be asked
+# both are called in a thread of their own, where nothing of streamlit may be asked; a finished run
+# never changes, but for its name and what pipelines make of its student
 
 
-def report_of(run: Run, shelf: Shelf, turn: Lock) -> bytes:
-    """The run's report, as far as a page can afford it."""
+def report_of(run: Run, shelf: Shelf, pipelines: Pipelines, made: Made) -> bytes:
+    """The run's report, as far as a page can afford it, with its students in int8."""
     from kdcore.handover.facts import PAGE_MACS
     from kdcore.handover.finished import from_shelf
     from kdcore.handover.report import report
+    from kdcore.handover.since import in_int8
+    from kdcore.handover.timing import timed_here
 
     assert run.result is not None  # only such a run has the button
-    with turn:
-        return report([from_shelf(run.name, run.result, shelf)], most_macs=PAGE_MACS)
+    result = run.result
+    since = {
+        name: each
+        for name, each in in_int8(result, (of for _, _, of in pipelines.done())).items()
+        if (shelf.folder / each.file).is_file()
+    }
+
+    def make() -> bytes:
+        files = {name: shelf.get(each.file) for name, each in since.items()}
+        told = from_shelf(run.name, result, shelf, files)
+        told = replace(told, made={name: each.how for name, each in since.items()})
+        timed = timed_here(told)
+        return report([told], [] if timed is None else [timed], most_macs=PAGE_MACS)
+
+    return made.get(("report", run.id, run.name, *since.items()), make)
 
 
-def bundle_of(run: Run, shelf: Shelf, turn: Lock) -> bytes:
+def bundle_of(run: Run, shelf: Shelf, made: Made) -> bytes:
     """The run's bundle."""
     from kdcore.handover.bundle import bundle
     from kdcore.handover.finished import from_shelf
 
     assert run.result is not None
-    with turn:
-        return bundle(from_shelf(run.name, run.result, shelf))
+    result = run.result
+    return made.get(
+        ("bundle", run.id, run.name), lambda: bundle(from_shelf(run.name, result, shelf))
+    )

@@ -1,33 +1,93 @@
 """The buttons that hand a finished run over."""
 
 import io
+import re
 import zipfile
-from threading import Lock
 
+import pytest
+
+from kdcore.handover import timing
+from kdcore.handover.made import Made
+from kdcore.measure import latency
+from kdcore.pipeline import Pipeline
+from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.shelf import Shelf
-from pages.parts.handover import bundle_of, report_of
+from kdcore.stages import run_pipeline
+from pages.parts.handover import MOST_BYTES, bundle_of, report_of
 from tests.devices import measurement
+
+
+@pytest.fixture
+def shelf(settings):
+    return Shelf(settings.home / "artifacts")
+
+
+@pytest.fixture
+def made():
+    return Made(MOST_BYTES)
+
+
+@pytest.fixture
+def untimed(monkeypatch):
+    """Models are too large to be timed for a report."""
+    monkeypatch.setattr(timing, "MOST_MACS", 0)
 
 
 def buttons(app):
     return {each.label: each for each in app.get("download_button")}
 
 
-def test_a_finished_run_hands_out_its_report_and_its_bundle(open_app, finished, settings):
+def test_a_finished_run_hands_out_its_report_and_its_bundle(
+    open_app, store, finished, shelf, made, untimed
+):
     run = finished("to hand over")
     found = buttons(open_app(run=run.id))
     assert {"Report", "Bundle"} <= set(found)
     assert not found["Report"].proto.disabled
-    shelf, turn = Shelf(settings.home / "artifacts"), Lock()
-    assert b"<h1>to hand over</h1>" in report_of(run, shelf, turn)
-    with zipfile.ZipFile(io.BytesIO(bundle_of(run, shelf, turn))) as archive:
+    page = report_of(run, shelf, Pipelines(store), made)
+    assert b"<h1>to hand over</h1>" in page
+    assert b"Measured on" not in page
+    assert b"measure_here.py measures both" in page  # how to know after all
+    with zipfile.ZipFile(io.BytesIO(bundle_of(run, shelf, made))) as archive:
         assert archive.testzip() is None
-    assert not turn.locked()
 
 
-def test_where_a_file_is_gone_the_buttons_say_so(open_app, finished, settings):
+def test_a_second_visitor_gets_the_report_that_is_there_and_a_new_name_makes_a_new_one(
+    store, finished, shelf, made, untimed
+):
+    run, pipelines = finished("to hand over"), Pipelines(store)
+    page = report_of(run, shelf, pipelines, made)
+    assert report_of(store.get(run.id), shelf, pipelines, made) is page
+    store.annotate(run.id, name="another name")
+    assert b"<h1>another name</h1>" in report_of(store.get(run.id), shelf, pipelines, made)
+
+
+def test_the_report_times_the_models_here_and_holds_what_a_pipeline_made_of_the_student(
+    store, finished, shelf, made, monkeypatch
+):
+    monkeypatch.setattr(timing, "SECONDS", 0.3)
+    monkeypatch.setattr(latency, "ROUNDS", 2)
+    run, pipelines = finished("to hand over"), Pipelines(store)
+    before = report_of(run, shelf, pipelines, made).decode()
+    pipeline = Pipeline(recipe=run.recipe, stages=[{"kind": "quantize", "how": "static"}])
+    result = run_pipeline(pipeline, shelf=shelf)
+    begun = pipelines.claim(pipelines.submit(pipeline, "in int8").id)
+    pipelines.record(begun, members=[Member(result.rows, result)])
+    pipelines.finish(begun, "done")
+    page = report_of(run, shelf, pipelines, made).decode()
+    assert "static int8" not in before
+    bounds = page[page.index("How fast could it be elsewhere") :]
+    assert re.search(r">static int8</th>.*Coral USB accelerator", bounds, re.DOTALL)
+    for report, models in ((before, 3), (page, 4)):
+        measured = report[report.index("<p>Measured on ") : report.index("How fast could it be")]
+        one_sample = re.findall(r'<td class="left">([^<]+)</td><td>1</td><td>1</td>', measured)
+        assert len(one_sample) == models
+        assert "Memory of one answer" in measured
+
+
+def test_where_a_file_is_gone_the_buttons_say_so(open_app, finished, shelf):
     run = finished("without its student")
-    Shelf(settings.home / "artifacts").remove(run.result.artifacts["distilled.onnx"])
+    shelf.remove(run.result.artifacts["distilled.onnx"])
     found = buttons(open_app(run=run.id))
     assert found["Report"].proto.disabled
     assert "repeat it" in found["Bundle"].proto.help
