@@ -1,0 +1,136 @@
+"""Runs as the store tells of them: frozen records, read off the rows of the database."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+from sqlalchemy import Row
+
+from kdcore.errors import StoreError
+from kdcore.recipe import Recipe
+from kdcore.result import Progress, Result
+
+State = Literal["queued", "running", "done", "cancelled", "failed", "interrupted"]
+STATES: tuple[State, ...] = get_args(State)
+UNFINISHED: tuple[State, ...] = ("queued", "running")
+RESTARTABLE: tuple[State, ...] = ("cancelled", "failed", "interrupted")
+
+GALLERY = "g"
+"""The ids of runs from the gallery begin with it, all others with a digit or a to f."""
+
+LISTED = 200
+"""A list holds so many runs at most; a filter finds the others."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A snapshot of one run. Times are seconds since the epoch; `cluster` is the one it was handed
+    to, None before; `sweep_id` and `place` say of which sweep it is which
+    member, if it is one.
+    """
+
+    id: str
+    recipe: Recipe
+    name: str
+    note: str
+    tags: tuple[str, ...]
+    state: State
+    attempt: int
+    stop_requested: bool
+    created: float
+    started: float | None
+    finished: float | None
+    heartbeat: float
+    progress: Progress | None
+    result: Result | None
+    error: str | None
+    cluster: str | None
+    sweep_id: str | None = None
+    place: int | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self.state not in UNFINISHED
+
+    @property
+    def shown(self) -> bool:
+        """Whether it comes with the project, to be looked at, and was not run here."""
+        return self.id.startswith(GALLERY)
+
+
+class Silent(NamedTuple):
+    """An unfinished run that is not heard of: its id, its task's key, and whom it was handed to."""
+
+    run_id: str
+    task: str
+    cluster: str | None
+
+
+class Ended(NamedTuple):
+    """An attempt that is over: how it ended, why if it failed, and what came of it if anything."""
+
+    run: Run
+    state: State
+    error: str | None = None
+    result: Result | None = None
+
+
+class Listed(NamedTuple):
+    """A run in a list to choose from; created: seconds since the epoch."""
+
+    id: str
+    name: str
+    created: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether it is from the gallery."""
+        return self.id.startswith(GALLERY)
+
+
+def readable(rows: Iterable[Row[Any]]) -> list[Run]:
+    """Lists leave out what a newer version of this software may have written."""
+    found = []
+    for row in rows:
+        try:
+            found.append(run_of(row))
+        except StoreError as error:
+            log.warning("%s", error)
+    return found
+
+
+def run_of(row: Row[Any]) -> Run:
+    """The run of a row. Raises StoreError where this version cannot read it."""
+    try:
+        return _read(row)
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"run {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
+            "update kdcore"
+        ) from error
+
+
+def _read(row: Row[Any]) -> Run:
+    values = row._mapping
+    progress = values["progress"]
+    result = values["result"]
+    return Run(
+        **{
+            name: values[name]
+            for name in (
+                *("id", "name", "note", "state", "attempt", "stop_requested", "created"),
+                *("started", "finished", "heartbeat", "error", "cluster", "sweep_id", "place"),
+            )
+        },
+        recipe=Recipe.from_json(values["recipe"]),
+        tags=tuple(json.loads(values["tags"])),
+        progress=Progress(**json.loads(progress)) if progress else None,
+        result=Result.from_json(result) if result else None,
+    )
