@@ -26,7 +26,7 @@ def sweeps(store) -> Sweeps:
 def nobody_works(monkeypatch):
     """Sweeps are queued and stay so."""
     monkeypatch.setattr(Runner, "_hand_over_parts", lambda *_: None)
-    monkeypatch.setattr("kdcore.runs.runner._workers", lambda client: 2)
+    monkeypatch.setattr("kdcore.runs.runner.workers_of", lambda client: 2)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from distributed.scheduler import KilledWorker
 from kdcore.errors import RecipeError, RunError
 from kdcore.recipe import ModelChoice, Recipe
 from kdcore.result import ARMS
-from kdcore.runs import runner, worker
+from kdcore.runs import asking, line, runner, worker
 from kdcore.runs.cluster import answers
 from kdcore.runs.runner import Runner
 from kdcore.search import Search, ranked, recipe_for_test
@@ -172,11 +172,11 @@ def test_a_cluster_of_older_code_is_asked_for_its_runs(run_it, scheduler, quick,
 
     monkeypatch.setattr(runner, "SILENT_SECONDS", -1.0)
     file, _ = scheduler
-    here = f"{runner._HERE}{address(file)}"
+    here = f"{line.HERE}{address(file)}"
     known, lost = (run_it.store.submit(quick, name, here) for name in ("known", "lost"))
     with Client(address(file), set_as_default=False) as client:
         future = client.submit(int, key=f"{known.id}-1")  # without a worker, it waits
-        assert eventually(lambda: runner._keys_of(client))
+        assert eventually(lambda: line.keys_of(client))
         run_it.reconcile()
         del future
     assert (state(run_it, known), state(run_it, lost)) == ("queued", "interrupted")
@@ -203,8 +203,8 @@ def test_deleting_a_run_deletes_the_files_that_only_it_needed(run_it, quick):
 
 def test_the_catalogue_is_read_once_for_each_state_of_the_code(run_it, monkeypatch):
     reads = []
-    real = runner._python
-    monkeypatch.setattr(runner, "_python", lambda *a, **k: reads.append(1) or real(*a, **k))
+    real = runner.said_by
+    monkeypatch.setattr(runner, "said_by", lambda *a, **k: reads.append(1) or real(*a, **k))
     assert run_it.catalogue() == run_it.catalogue()
     assert len(reads) <= 1
     monkeypatch.setattr(runner, "code_id", lambda: "other")
@@ -301,7 +301,7 @@ def test_a_worker_that_is_killed_again_and_again_is_said_with_the_way_out(run_it
 
 def test_a_page_waits_but_a_moment_for_sizes(run_it, quick, monkeypatch):
     assert eventually(lambda: run_it.sizes(quick.student, (1, 8, 8), 10))
-    monkeypatch.setattr(runner, "SIZES_SECONDS", 0.2)
+    monkeypatch.setattr(asking, "SIZES_SECONDS", 0.2)
     monkeypatch.setattr(run_it._client, "run", lambda *_, **__: time.sleep(1.5))
     began = time.monotonic()
     assert run_it.sizes(quick.student, (1, 8, 8), 10) is None
@@ -321,7 +321,7 @@ def test_of_two_who_look_for_lost_runs_at_once_one_does(run_it, monkeypatch):
 
 
 def test_a_scheduler_that_does_not_answer_is_a_sentence(home, monkeypatch, quick):
-    monkeypatch.setattr(runner, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(line, "CONNECT_SECONDS", 1.0)
     monkeypatch.setenv("KDCORE_SCHEDULER", "tcp://127.0.0.1:9")
     lost = Runner(Settings.from_environment())
     before = lost.store.count()

@@ -1,0 +1,170 @@
+"""Tasks handed to the cluster, and what becomes of one that never got to its run."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from kdcore.errors import KdError
+from kdcore.runs.line import Line
+from kdcore.runs.pipelines import PipelineRun, Pipelines
+from kdcore.runs.searches import Searches, SearchRun
+from kdcore.runs.store import Run, Store
+from kdcore.runs.sweeps import Part, Sweeps
+from kdcore.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Handing(Line):
+    """A line over which runs, parts of sweeps, searches and pipelines are handed to workers."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.store = Store(settings)
+        self.sweeps = Sweeps(self.store)
+        self.searches = Searches(self.store, settings)
+        self.pipelines = Pipelines(self.store)
+        self._futures: dict[str, Any] = {}
+
+    def _hand_over(self, client: Any, run: Run) -> Run:
+        from distributed import fire_and_forget
+
+        def work(run_id: str, environment: dict[str, str]) -> None:
+            # nested, so that it travels by value: a cluster without kdcore fails in its worker,
+            # and we hear of it, rather than in the line between worker and scheduler
+            from kdcore.runs.worker import execute
+            from kdcore.settings import Settings
+
+            execute(run_id, Settings.from_environment(environment))
+
+        key = f"{run.id}-{run.attempt}"
+        environment = self.settings.environment()
+        future = client.submit(work, run.id, environment, key=key, pure=False)
+        fire_and_forget(future)  # goes on without us: a run belongs to no session
+        self._futures[key] = future  # held, so that we hear of a task that never got to its run
+        future.add_done_callback(lambda done: self._returned(key, run.id, done))
+        return run
+
+    def _hand_over_parts(self, client: Any, sweep_id: str, handed: Sequence[Part]) -> None:
+        from distributed import fire_and_forget
+
+        def measure(_: list[None], environment: dict[str, str]) -> None:
+            from kdcore.runs.worker import measure_costs
+            from kdcore.settings import Settings
+
+            measure_costs(sweep_id, Settings.from_environment(environment))
+
+        def work(run_ids: tuple[str, ...], task: str, environment: dict[str, str]) -> None:
+            from kdcore.runs.worker import execute_part
+            from kdcore.settings import Settings
+
+            execute_part(run_ids, task, Settings.from_environment(environment))
+
+        environment = self.settings.environment()
+        futures = []
+        for part in handed:
+            key = f"{part.task}-0"
+            future = client.submit(work, part.run_ids, part.task, environment, key=key, pure=False)
+            fire_and_forget(future)
+            self._futures[key] = future
+            future.add_done_callback(partial(self._part_returned, key, part))
+            futures.append(future)
+        # once all are there: a latency that is taken while others train is none
+        fire_and_forget(client.submit(measure, futures, environment, pure=False))
+
+    def _hand_over_search(self, client: Any, search: SearchRun) -> SearchRun:
+        from distributed import fire_and_forget
+
+        def work(search_id: str, handed: int, environment: dict[str, str]) -> None:
+            from secrets import token_hex
+
+            from distributed import fire_and_forget, get_client
+
+            from kdcore.runs.worker import execute_search
+            from kdcore.settings import Settings
+
+            following = execute_search(search_id, handed, Settings.from_environment(environment))
+            if following is not None:
+                # handed on rather than held: what waits with the usual priority goes first
+                key = f"{search_id}-{token_hex(4)}"
+                once = {"key": key, "pure": False, "priority": -1}
+                client = get_client()
+                fire_and_forget(client.submit(work, search_id, following, environment, **once))
+
+        key = f"{search.id}-{search.attempt}.{secrets.token_hex(2)}"
+        environment = self.settings.environment()
+        told = (search.id, search.handed, environment)
+        future = client.submit(work, *told, key=key, pure=False, priority=-1)
+        fire_and_forget(future)
+        self._futures[key] = future
+        future.add_done_callback(lambda done: self._search_returned(key, search, done))
+        return search
+
+    def _hand_over_pipeline(self, client: Any, run: PipelineRun) -> PipelineRun:
+        from distributed import fire_and_forget
+
+        def work(pipeline_id: str, environment: dict[str, str]) -> None:
+            from kdcore.runs.worker import execute_pipeline
+            from kdcore.settings import Settings
+
+            execute_pipeline(pipeline_id, Settings.from_environment(environment))
+
+        key = f"{run.id}-{run.attempt}.{secrets.token_hex(2)}"
+        future = client.submit(work, run.id, self.settings.environment(), key=key, pure=False)
+        fire_and_forget(future)
+        self._futures[key] = future
+        future.add_done_callback(lambda done: self._pipeline_returned(key, run, done))
+        return run
+
+    def _pipeline_returned(self, key: str, run: PipelineRun, future: Any) -> None:
+        self._futures.pop(key, None)
+        if future.status == "error":
+            try:
+                self.pipelines.fail(run.id, _why(_innermost(future.exception())))
+            except KdError as sentence:
+                log.warning("pipeline %s failed unheard: %s", run.id, sentence)
+
+    def _search_returned(self, key: str, search: SearchRun, future: Any) -> None:
+        self._futures.pop(key, None)
+        if future.status == "error":
+            try:
+                why = _why(_innermost(future.exception()))
+                self.searches.fail(search.id, why, search.handed)
+            except KdError as sentence:
+                log.warning("search %s failed unheard: %s", search.id, sentence)
+
+    def _part_returned(self, key: str, part: Part, future: Any) -> None:
+        for run_id in part.run_ids:
+            self._returned(key, run_id, future, part.task)
+
+    def _returned(self, key: str, run_id: str, future: Any, task: str | None = None) -> None:
+        """`execute` writes every end itself; only where it could not is there an error here."""
+        self._futures.pop(key, None)
+        if future.status != "error":
+            return
+        error = _innermost(future.exception())
+        try:
+            self.store.fail(run_id, _why(error), task)
+        except KdError as sentence:
+            log.warning("run %s failed unheard: %s", run_id, sentence)
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What an error came from: Dask wraps one of unpacking a task into its own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _why(error: BaseException) -> str:
+    """What became of a run that the cluster gave up, in a sentence."""
+    if type(error).__name__ == "KilledWorker":
+        return (
+            "it ended its worker several times over, most likely for lack of memory; choose "
+            "smaller models, batches or pictures"
+        )
+    return f"the cluster could not work on it ({type(error).__name__}: {error})"
