@@ -8,10 +8,9 @@ pipeline's models are listed beside it, so that the shelf keeps them as long as 
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -21,17 +20,17 @@ from pydantic import TypeAdapter
 from sqlalchemy import delete, func, insert, select, update
 
 from kdcore import waterfall
-from kdcore.errors import KdError, RunError, StoreError
+from kdcore.errors import KdError, RunError
 from kdcore.pipeline import Pipeline
 from kdcore.result import Event, Progress
+from kdcore.runs import rows
+from kdcore.runs.records import LISTED, RESTARTABLE, UNFINISHED, Silent, State, unreadable
 from kdcore.runs.schema import artifacts, pipeline_events, pipeline_files, pipelines
-from kdcore.runs.store import LISTED, RESTARTABLE, UNFINISHED, Silent, State, Store
+from kdcore.runs.store import Store
 from kdcore.waterfall import Lap, PipelineResult
 
 Heard = Event | Lap
 """What a member tells while it trains."""
-
-log = logging.getLogger(__name__)
 
 INTERRUPTED = "the engine stopped while it was under way; nothing is wrong with the pipeline"
 
@@ -113,13 +112,7 @@ class Pipelines:
     def request_stop(self, pipeline_id: str) -> PipelineRun:
         """Stop a queued pipeline at once, one under way as soon as it tells of itself."""
         with self._store.begin() as connection:
-            mine = pipelines.c.id == pipeline_id
-            connection.execute(update(pipelines).where(mine).values(stop_requested=True))
-            connection.execute(
-                update(pipelines)
-                .where(mine, pipelines.c.state == "queued")
-                .values(state="cancelled", finished=time.time())
-            )
+            rows.stop(connection, pipelines, pipeline_id)
         return self.get(pipeline_id)
 
     def restart(self, pipeline_id: str, cluster: str | None = None) -> PipelineRun:
@@ -192,21 +185,20 @@ class Pipelines:
         told: the place of the member that is worked on, and how far it is; members: all of them;
         heard: what members told since the last time, by place.
         """
-        values: dict[str, Any] = {"heartbeat": time.time()}
+        values: dict[str, Any] = {}
         if told is not None:
             values |= {"place": told[0], "progress": json.dumps(asdict(told[1]))}
         if members is not None:
             values["members"] = _members().dump_json(tuple(members)).decode()
         with self._store.begin() as connection:
-            mine = update(pipelines).where(*_mine(run))
-            if not connection.execute(mine.values(**values)).rowcount:
+            if not rows.told(connection, pipelines, run, values):
                 return False
             if members is not None:
                 of = pipeline_files.c.pipeline_id == run.id
                 connection.execute(delete(pipeline_files).where(of))
-                rows = [{"pipeline_id": run.id, "name": name} for name in sorted(_files(members))]
-                if rows:
-                    connection.execute(insert(pipeline_files), rows)
+                kept = [{"pipeline_id": run.id, "name": name} for name in sorted(_files(members))]
+                if kept:
+                    connection.execute(insert(pipeline_files), kept)
             lines = [
                 {"pipeline_id": run.id, "place": place, "events": _spelled(of)}
                 for place, of in (heard or {}).items()
@@ -214,39 +206,31 @@ class Pipelines:
             ]
             if lines:
                 connection.execute(insert(pipeline_events), lines)
-            stop = select(pipelines.c.stop_requested).where(pipelines.c.id == run.id)
-            return not connection.scalar(stop)
+            return rows.goes_on(connection, pipelines, run.id)
 
     def finish(self, run: PipelineRun, state: State, error: str | None = None) -> None:
         """End this attempt, unless it is over already."""
-        self._end(*_mine(run), state=state, error=error)
+        self._end(*rows.mine(pipelines, run), state=state, error=error)
 
     def interrupt(self, pipeline_id: str, silent_since: float) -> bool:
         """Mark it as interrupted unless it gave a sign of life after that time."""
-        silent = pipelines.c.heartbeat <= silent_since
-        mine = (pipelines.c.id == pipeline_id, pipelines.c.state.in_(UNFINISHED), silent)
-        return self._end(*mine, state="interrupted", error=INTERRUPTED)
+        silent = rows.unfinished(pipelines, pipeline_id, silent_since)
+        return self._end(*silent, state="interrupted", error=INTERRUPTED)
 
     def fail(self, pipeline_id: str, error: str) -> None:
         """End a pipeline that its worker could not end itself."""
-        mine = (pipelines.c.id == pipeline_id, pipelines.c.state.in_(UNFINISHED))
-        self._end(*mine, state="failed", error=error)
+        self._end(*rows.unfinished(pipelines, pipeline_id), state="failed", error=error)
 
     def _end(self, *where: Any, state: State, error: str | None) -> bool:
-        ended = {"state": state, "error": error, "finished": time.time()}
         with self._store.begin() as connection:
-            return bool(connection.execute(update(pipelines).where(*where).values(ended)).rowcount)
+            return rows.end(connection, pipelines, *where, state=state, error=error)
 
     # readers
 
     def get(self, pipeline_id: str) -> PipelineRun:
         """One pipeline. Raises RunError where there is none of that id."""
         with self._store.begin() as connection:
-            query = select(pipelines).where(pipelines.c.id == pipeline_id)
-            row = connection.execute(query).first()
-        if row is None:
-            raise RunError(f"there is no pipeline {pipeline_id!r}; it may have been deleted")
-        return _pipeline(row)
+            return _pipeline(rows.row_of(connection, pipelines, pipeline_id, "pipeline"))
 
     def heard(self, pipeline_id: str, place: int) -> tuple[list[Event], list[Lap]]:
         """What the member of that place told so far: of the recipe's training, and of the stages'.
@@ -271,7 +255,7 @@ class Pipelines:
         if state is not None:
             query = query.where(pipelines.c.state == state)
         with self._store.begin() as connection:
-            return list(_readable(connection.execute(query).all()))
+            return rows.readable(connection.execute(query).all(), _pipeline)
 
     def done(self, limit: int = LISTED) -> list[tuple[str, str, PipelineResult]]:
         """The results of the newest pipelines that are done, each under its id and name; of one
@@ -288,11 +272,8 @@ class Pipelines:
 
     def silent(self, since: float) -> list[Silent]:
         """Unfinished pipelines that gave no sign of life after that time."""
-        columns = (pipelines.c.id, pipelines.c.id, pipelines.c.cluster)
-        unfinished = pipelines.c.state.in_(UNFINISHED)
-        query = select(*columns).where(unfinished, pipelines.c.heartbeat < since)
         with self._store.begin() as connection:
-            return [Silent(*row) for row in connection.execute(query)]
+            return rows.silent(connection, pipelines, since)
 
     def unfinished(self) -> int:
         """How many are queued or under way."""
@@ -311,25 +292,9 @@ def _files(members: Sequence[Member]) -> set[str]:
     return {name for file in files for name in (file.onnx, file.weights, file.packed) if name}
 
 
-def _mine(run: PipelineRun) -> tuple[Any, ...]:
-    return (
-        pipelines.c.id == run.id,
-        pipelines.c.attempt == run.attempt,
-        pipelines.c.state == "running",
-    )
-
-
 @lru_cache(maxsize=1)
 def _members() -> TypeAdapter[tuple[Member, ...]]:
     return TypeAdapter(tuple[Member, ...])
-
-
-def _readable(rows: Sequence[sa.Row[Any]]) -> Iterator[PipelineRun]:
-    for row in rows:
-        try:
-            yield _pipeline(row)
-        except StoreError as error:
-            log.warning("%s", error)
 
 
 def _pipeline(row: sa.Row[Any]) -> PipelineRun:
@@ -343,8 +308,5 @@ def _pipeline(row: sa.Row[Any]) -> PipelineRun:
             _members().validate_json(members) if members else (Member(),) * len(pipeline)
         )
     except (ValueError, TypeError, KeyError, KdError) as error:
-        raise StoreError(
-            f"pipeline {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
-            "update kdcore"
-        ) from error
+        raise unreadable("pipeline", row, error) from error
     return PipelineRun(**values)

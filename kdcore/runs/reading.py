@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Select, func, or_, select
+from sqlalchemy import Connection, Engine, Select, func, or_, select
 
-from kdcore.errors import RunError
 from kdcore.result import Event
+from kdcore.runs import rows
 from kdcore.runs.database import plain_errors
 from kdcore.runs.records import (
     GALLERY,
@@ -20,7 +20,6 @@ from kdcore.runs.records import (
     Run,
     Silent,
     State,
-    readable,
     run_of,
 )
 from kdcore.runs.schema import artifacts, catalogues, events, pipeline_files, pipelines, runs
@@ -35,7 +34,7 @@ class Readers:
     def get(self, run_id: str) -> Run:
         """One run. Raises RunError where there is none of that id."""
         with self.begin() as connection:
-            return run_of(self._row(connection, run_id))
+            return run_of(rows.row_of(connection, runs, run_id, "run"))
 
     def find(
         self,
@@ -56,7 +55,7 @@ class Readers:
         for tag in tags:
             query = query.where(runs.c.tags.contains(tags_text(tag), autoescape=True))
         with self.begin() as connection:
-            return readable(connection.execute(query))
+            return rows.readable(connection.execute(query), run_of)
 
     def done(self, limit: int = LISTED) -> list[Listed]:
         """Done runs, newest first, members of sweeps aside: no recipe or result is read."""
@@ -74,14 +73,14 @@ class Readers:
         """The gallery's run of a recipe, if it has one."""
         query = select(runs).where(runs.c.recipe_id == recipe_id, runs.c.id.startswith(GALLERY))
         with self.begin() as connection:
-            return next(iter(readable(connection.execute(query))), None)
+            return next(iter(rows.readable(connection.execute(query), run_of)), None)
 
     def unfinished(self) -> list[Run]:
         """Queued and running runs, oldest first: the order in which they are worked on."""
         alone = (runs.c.sweep_id.is_(None), runs.c.state.in_(UNFINISHED))
         query = select(runs).where(*alone).order_by(runs.c.created)
         with self.begin() as connection:
-            return readable(connection.execute(query))
+            return rows.readable(connection.execute(query), run_of)
 
     def waiting(self, before: float | None = None) -> int:
         """How many tasks are queued or under way, parts of sweeps and pipelines included, made
@@ -99,10 +98,8 @@ class Readers:
 
     def silent(self, since: float) -> list[Silent]:
         """Unfinished runs, members included, that gave no sign of life after that time."""
-        columns = (runs.c.id, func.coalesce(runs.c.task, runs.c.id), runs.c.cluster)
-        query = select(*columns).where(runs.c.state.in_(UNFINISHED), runs.c.heartbeat < since)
         with self.begin() as connection:
-            return [Silent(*row) for row in connection.execute(query)]
+            return rows.silent(connection, runs, since, func.coalesce(runs.c.task, runs.c.id))
 
     def count(self) -> int:
         """How many runs there are, members of sweeps aside."""
@@ -124,9 +121,9 @@ class Readers:
             .order_by(events.c.number)
         )
         with self.begin() as connection:
-            rows = connection.execute(query).all()
-        found = [Event(**each) for row in rows for each in json.loads(row.events)]
-        return found, rows[-1].number if rows else after
+            told = connection.execute(query).all()
+        found = [Event(**each) for row in told for each in json.loads(row.events)]
+        return found, told[-1].number if told else after
 
     def catalogue(self, catalogue_id: str) -> str | None:
         """The catalogue text kept under that content hash, or None."""
@@ -147,12 +144,6 @@ class Readers:
         """A transaction: all of it happens, or nothing."""
         with plain_errors(self._engine), self._engine.begin() as connection:
             yield connection
-
-    def _row(self, connection: Connection, run_id: str) -> Row[Any]:
-        row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
-        if row is None:
-            raise RunError(f"there is no run {run_id!r}; it may have been deleted")
-        return row
 
 
 def _done(limit: int) -> Select[Any]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -24,8 +22,6 @@ GALLERY = "g"
 
 LISTED = 200
 """A list holds so many runs at most; a filter finds the others."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -95,26 +91,12 @@ class Listed(NamedTuple):
         return self.id.startswith(GALLERY)
 
 
-def readable(rows: Iterable[Row[Any]]) -> list[Run]:
-    """Lists leave out what a newer version of this software may have written."""
-    found = []
-    for row in rows:
-        try:
-            found.append(run_of(row))
-        except StoreError as error:
-            log.warning("%s", error)
-    return found
-
-
 def run_of(row: Row[Any]) -> Run:
     """The run of a row. Raises StoreError where this version cannot read it."""
     try:
         return _read(row)
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(
-            f"run {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
-            "update kdcore"
-        ) from error
+        raise unreadable("run", row, error) from error
 
 
 def _read(row: Row[Any]) -> Run:
@@ -133,4 +115,12 @@ def _read(row: Row[Any]) -> Run:
         tags=tuple(json.loads(values["tags"])),
         progress=Progress(**json.loads(progress)) if progress else None,
         result=Result.from_json(result) if result else None,
+    )
+
+
+def unreadable(what: str, row: Row[Any], error: Exception) -> StoreError:
+    """What to raise of a row that is not as this version writes it."""
+    return StoreError(
+        f"{what} {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
+        "update kdcore"
     )

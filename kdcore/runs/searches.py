@@ -11,7 +11,6 @@ Snapshots out, commands in, as for runs. Beyond the store's contract:
 from __future__ import annotations
 
 import json
-import logging
 import secrets
 import time
 from collections.abc import Iterator
@@ -21,29 +20,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from sqlalchemy import Connection, Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, delete, func, insert, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from kdcore.errors import RunError, StoreError
 from kdcore.recipe import Recipe
+from kdcore.runs import rows
+from kdcore.runs.records import LISTED, RESTARTABLE, UNFINISHED, Run, Silent, State, unreadable
 from kdcore.runs.schema import LOCK, runs, searches
-from kdcore.runs.store import (
-    INTERRUPTED,
-    LISTED,
-    RESTARTABLE,
-    UNFINISHED,
-    Run,
-    Silent,
-    State,
-    Store,
-)
+from kdcore.runs.store import INTERRUPTED, Store
 from kdcore.search import Search, Standing, Tried
 from kdcore.settings import Settings
 
 if TYPE_CHECKING:
     import optuna
-
-log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 10
 
@@ -115,13 +105,7 @@ class Searches:
     def request_stop(self, search_id: str) -> SearchRun:
         """Stop a queued search at once, one under way as soon as it tells of itself."""
         with self._store.begin() as connection:
-            mine = searches.c.id == search_id
-            connection.execute(update(searches).where(mine).values(stop_requested=True))
-            connection.execute(
-                update(searches)
-                .where(mine, searches.c.state == "queued")
-                .values(state="cancelled", finished=time.time())
-            )
+            rows.stop(connection, searches, search_id)
         return self.get(search_id)
 
     def resume(
@@ -199,7 +183,7 @@ class Searches:
                 .values(state="running", attempt=searches.c.attempt + 1, heartbeat=now)
             ).rowcount
             if claimed:
-                return _search(self._row(connection, search_id))
+                return _search(rows.row_of(connection, searches, search_id, "search"))
             connection.execute(
                 update(searches).where(*mine).values(state="cancelled", finished=now)
             )
@@ -209,17 +193,15 @@ class Searches:
         self, search: SearchRun, standing: Standing | None = None, seconds: float | None = None
     ) -> bool:
         """Write how far it is, and a sign of life; whether it should go on."""
-        values: dict[str, Any] = {"heartbeat": time.time()}
+        values: dict[str, Any] = {}
         if standing is not None:
             values["standing"] = json.dumps(asdict(standing))
         if seconds is not None:
             values["seconds"] = seconds
         with self._store.begin() as connection:
-            mine = update(searches).where(*_mine(search))
-            if not connection.execute(mine.values(**values)).rowcount:
+            if not rows.told(connection, searches, search, values):
                 return False
-            stop = select(searches.c.stop_requested).where(searches.c.id == search.id)
-            return not connection.scalar(stop)
+            return rows.goes_on(connection, searches, search.id)
 
     def end_turn(self, search: SearchRun) -> int:
         """Let it wait for its next turn, where whoever stops it stops it at once; returns the
@@ -227,66 +209,46 @@ class Searches:
         """
         values = {"state": "queued", "handed": search.handed + 1}
         with self._store.begin() as connection:
-            connection.execute(update(searches).where(*_mine(search)).values(**values))
+            connection.execute(
+                update(searches).where(*rows.mine(searches, search)).values(**values)
+            )
         return search.handed + 1
 
     def finish(self, search: SearchRun, state: State, error: str | None = None) -> None:
         """End it, unless this turn is over already."""
-        with self._store.begin() as connection:
-            connection.execute(
-                update(searches)
-                .where(*_mine(search))
-                .values(state=state, error=error, finished=time.time())
-            )
+        self._end(*rows.mine(searches, search), state=state, error=error)
 
     def interrupt(self, search_id: str, silent_since: float) -> bool:
         """Mark it as interrupted unless it gave a sign of life after that time."""
-        return self._end_unfinished(
-            search_id, searches.c.heartbeat <= silent_since, state="interrupted", error=INTERRUPTED
-        )
+        silent = rows.unfinished(searches, search_id, silent_since)
+        return self._end(*silent, state="interrupted", error=INTERRUPTED)
 
     def fail(self, search_id: str, error: str, handed: int) -> None:
         """End a search that its worker could not end itself; handed: as for `claim`."""
         last = searches.c.handed == handed
-        self._end_unfinished(search_id, last, state="failed", error=error)
+        self._end(*rows.unfinished(searches, search_id), last, state="failed", error=error)
 
-    def _end_unfinished(self, search_id: str, *where: Any, state: State, error: str) -> bool:
-        mine = (searches.c.id == search_id, searches.c.state.in_(UNFINISHED))
+    def _end(self, *where: Any, state: State, error: str | None) -> bool:
         with self._store.begin() as connection:
-            changed = connection.execute(
-                update(searches)
-                .where(*mine, *where)
-                .values(state=state, error=error, finished=time.time())
-            ).rowcount
-        return bool(changed)
+            return rows.end(connection, searches, *where, state=state, error=error)
 
     # readers
 
     def get(self, search_id: str) -> SearchRun:
         """One search. Raises RunError where there is none of that id."""
         with self._store.begin() as connection:
-            return _search(self._row(connection, search_id))
+            return _search(rows.row_of(connection, searches, search_id, "search"))
 
     def find(self, limit: int = LISTED) -> list[SearchRun]:
         """All searches, newest first; one that this version cannot read is left out."""
         query = select(searches).order_by(searches.c.created.desc(), searches.c.id).limit(limit)
         with self._store.begin() as connection:
-            rows = connection.execute(query).all()
-        found = []
-        for row in rows:
-            try:
-                found.append(_search(row))
-            except StoreError as error:
-                log.warning("%s", error)
-        return found
+            return rows.readable(connection.execute(query).all(), _search)
 
     def silent(self, since: float) -> list[Silent]:
         """Unfinished searches that gave no sign of life after that time."""
-        columns = (searches.c.id, searches.c.id, searches.c.cluster)
-        unfinished = searches.c.state.in_(UNFINISHED)
-        query = select(*columns).where(unfinished, searches.c.heartbeat < since)
         with self._store.begin() as connection:
-            return [Silent(*row) for row in connection.execute(query)]
+            return rows.silent(connection, searches, since)
 
     def run_of(self, recipe: Recipe) -> Run | None:
         """The newest run of a recipe that is done or on its way, members of sweeps aside."""
@@ -350,12 +312,6 @@ class Searches:
         except RuntimeError as error:
             raise StoreError(f"Optuna cannot use the trials in the database: {error}") from error
 
-    def _row(self, connection: Connection, search_id: str) -> Row[Any]:
-        row = connection.execute(select(searches).where(searches.c.id == search_id)).first()
-        if row is None:
-            raise RunError(f"there is no search {search_id!r}; it may have been deleted")
-        return row
-
 
 @contextmanager
 def optuna_plainly() -> Iterator[None]:
@@ -372,14 +328,6 @@ def optuna_plainly() -> Iterator[None]:
         ) from error
 
 
-def _mine(search: SearchRun) -> tuple[Any, ...]:
-    return (
-        searches.c.id == search.id,
-        searches.c.attempt == search.attempt,
-        searches.c.state == "running",
-    )
-
-
 def _search(row: Row[Any]) -> SearchRun:
     values = dict(row._mapping)
     try:
@@ -387,8 +335,5 @@ def _search(row: Row[Any]) -> SearchRun:
         values["standing"] = Standing(**json.loads(standing)) if standing else None
         values["search"] = Search.from_json(values["search"])
     except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(
-            f"search {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
-            "update kdcore"
-        ) from error
+        raise unreadable("search", row, error) from error
     return SearchRun(**values)

@@ -24,7 +24,7 @@ from kdcore.errors import RunError
 from kdcore.outcome import numbers
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress, Result
-from kdcore.runs import schema
+from kdcore.runs import rows, schema
 from kdcore.runs.database import opened, plain_errors
 from kdcore.runs.reading import Readers, tags_text
 from kdcore.runs.records import (
@@ -97,13 +97,7 @@ class Store(Readers):
     def request_stop(self, run_id: str) -> Run:
         """Cancel a queued run at once, a running one at its next progress event."""
         with self.begin() as connection:
-            mine = runs.c.id == run_id
-            connection.execute(update(runs).where(mine).values(stop_requested=True))
-            connection.execute(
-                update(runs)
-                .where(mine, runs.c.state == "queued")
-                .values(state="cancelled", finished=time.time())
-            )
+            rows.stop(connection, runs, run_id)
         return self.get(run_id)
 
     def restart(self, run_id: str, cluster: str | None = None) -> Run:
@@ -207,8 +201,8 @@ class Store(Readers):
             connection.execute(unwanted.values(state="cancelled", finished=now))
             for table in (events, artifacts):
                 connection.execute(delete(table).where(table.c.run_id.in_(claimed)))
-            rows = connection.execute(select(runs).where(runs.c.id.in_(claimed))).all()
-        found = {row.id: run_of(row) for row in rows}
+            begun = connection.execute(select(runs).where(runs.c.id.in_(claimed))).all()
+        found = {row.id: run_of(row) for row in begun}
         return [found[run_id] for run_id in run_ids if run_id in found]
 
     def record(
@@ -245,14 +239,13 @@ class Store(Readers):
         progress: Progress | None,
         result: Result | None,
     ) -> bool:
-        values: dict[str, Any] = {"heartbeat": time.time()}
+        values: dict[str, Any] = {}
         if progress is not None:
             values["progress"] = json.dumps(asdict(progress))
         if result is not None:
             values["result"] = result.to_json()
             values["summary"] = json.dumps(numbers(result))
-        mine = connection.execute(update(runs).where(*_mine(run)).values(**values)).rowcount
-        if not mine:
+        if not rows.told(connection, runs, run, values):
             return False
         if happened:
             text = json.dumps([asdict(each) for each in happened])
@@ -262,8 +255,7 @@ class Store(Readers):
             for role, name in result.artifacts.items():
                 kept = {"run_id": run.id, "role": role, "name": name}
                 connection.execute(insert(artifacts).values(kept))
-        stop = select(runs.c.stop_requested).where(runs.c.id == run.id)
-        return not connection.scalar(stop)
+        return rows.goes_on(connection, runs, run.id)
 
     def finish(self, run: Run, state: State, error: str | None = None) -> None:
         """End this attempt, unless it is over already."""
@@ -271,39 +263,25 @@ class Store(Readers):
 
     def finish_all(self, ended: Iterable[Ended]) -> None:
         """The same for several at once; what came of them, if anything, is written with it."""
-        now = time.time()
         with self.begin() as connection:
             for each in ended:
                 if each.result is not None:
                     self._record(connection, each.run, (), None, each.result)
-                connection.execute(
-                    update(runs)
-                    .where(*_mine(each.run))
-                    .values(state=each.state, error=each.error, finished=now)
-                )
+                mine = rows.mine(runs, each.run)
+                rows.end(connection, runs, *mine, state=each.state, error=each.error)
 
     def interrupt(self, run_id: str, silent_since: float) -> bool:
         """Mark an unfinished run as interrupted unless it gave a sign of life after that time."""
+        silent = rows.unfinished(runs, run_id, silent_since)
         with self.begin() as connection:
-            changed = connection.execute(
-                update(runs)
-                .where(
-                    runs.c.id == run_id,
-                    runs.c.state.in_(UNFINISHED),
-                    runs.c.heartbeat <= silent_since,
-                )
-                .values(state="interrupted", error=INTERRUPTED, finished=time.time())
-            ).rowcount
-        return bool(changed)
+            return rows.end(connection, runs, *silent, state="interrupted", error=INTERRUPTED)
 
     def fail(self, run_id: str, error: str, task: str | None = None) -> None:
         """End a run that its worker could not end itself; task: as for `claim`."""
-        mine = [runs.c.id == run_id, runs.c.state.in_(UNFINISHED)]
+        mine = [*rows.unfinished(runs, run_id)]
         mine += [] if task is None else [runs.c.task == task]
         with self.begin() as connection:
-            connection.execute(
-                update(runs).where(*mine).values(state="failed", error=error, finished=time.time())
-            )
+            rows.end(connection, runs, *mine, state="failed", error=error)
 
     # the catalogue
 
@@ -312,7 +290,3 @@ class Store(Readers):
         with self.begin() as connection:
             connection.execute(delete(catalogues).where(catalogues.c.id == catalogue_id))
             connection.execute(insert(catalogues).values(id=catalogue_id, catalogue=text))
-
-
-def _mine(run: Run) -> tuple[Any, ...]:
-    return (runs.c.id == run.id, runs.c.attempt == run.attempt, runs.c.state == "running")
