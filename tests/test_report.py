@@ -13,7 +13,7 @@ from scipy import stats
 
 from kdcore.compress.quantize import static_int8
 from kdcore.errors import HomeError, UploadError
-from kdcore.handover import examples, facts, figures, measured
+from kdcore.handover import examples, facts, figures, measured, timing
 from kdcore.handover.report import MOST_DETAILED, report
 from kdcore.handover.speed import bound_table
 from kdcore.handover.words import size, time
@@ -217,6 +217,17 @@ def test_a_measurement_of_another_model_and_no_run_at_all_are_refused(of, device
         report([of], [device.model_copy(update={"models": models})])
     with pytest.raises(HomeError, match="1 to 50 runs, not 0"):
         report([])
+
+
+def test_where_models_cannot_be_timed_or_are_too_large_there_is_no_measurement(
+    of, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(here, "__file__", str(tmp_path / "gone.py"))
+    assert timing.timed_here(of) is None
+    assert timing.timed_here(replace(of, files={"distilled": b"no model"})) is None
+    monkeypatch.undo()
+    monkeypatch.setattr(timing, "MOST_MACS", 3 * (64 * 4 + 4 * 10))  # the teacher alone has more
+    assert timing.timed_here(of) is None
 
 
 # figures
