@@ -11,11 +11,13 @@ from torch.nn import functional as F
 
 from kdcore import models
 from kdcore.compress.export import to_onnx
+from kdcore.compress.pooling import pool_last
 from kdcore.compress.quantize import (
     dynamic_int8,
     ends,
     float16,
     layers,
+    prepared,
     static_int8,
     weights_int8,
 )
@@ -92,6 +94,40 @@ def test_static_int8_answers_nearly_as_before_in_whole_numbers(cnn, static, test
     kernels = [each for each in numbers(static, TensorProto.INT8).values() if each.ndim > 1]
     assert sorted(each.size for each in kernels) == sorted([8 * 9, 8 * 16 * 9, 64 * 64, 64 * 10])
     assert "QuantizeLinear" in operators(static)
+
+
+def test_a_pooling_goes_after_its_activation_with_the_very_same_answers(cnn, tested):
+    before = prepared(cnn)
+    after = onnx.ModelProto()
+    after.CopyFrom(before)
+    pool_last(after)
+    order = [node.op_type for node in after.graph.node if node.op_type in ("Relu", "MaxPool")]
+    assert order == ["Relu", "MaxPool", "Relu", "MaxPool", "Relu"]
+    onnx.checker.check_model(after, full_check=True)  # the shapes in between are true, too
+    same_bits = (answers(each.SerializeToString(), tested) for each in (before, after))
+    np.testing.assert_array_equal(*same_bits)
+
+
+def test_a_pooling_that_others_read_stays_where_it_is():
+    shape = ["N", 1, 4, 4]
+    tensors = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in "xyz"]
+    pool = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[1, 1])
+    graph = helper.make_graph(
+        [pool, helper.make_node("Relu", ["y"], ["z"])], "read twice", tensors[:1], tensors[1:]
+    )
+    model = helper.make_model(graph)
+    before = model.SerializeToString()
+    pool_last(model)
+    assert model.SerializeToString() == before
+
+
+def test_no_integer_is_spent_on_what_an_activation_takes_away(static):
+    model = onnx.load_from_string(static)
+    held = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    convolved = {node.output[0] for node in model.graph.node if node.op_type == "Conv"}
+    rounded = [node for node in model.graph.node if node.input[0] in convolved]
+    assert [node.op_type for node in rounded] == ["QuantizeLinear"] * 2
+    assert [int(held[node.input[2]]) for node in rounded] == [0, 0]
 
 
 def test_weights_have_a_scale_for_each_channel(static):

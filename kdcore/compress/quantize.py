@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from kdcore.compress.pooling import pool_last
 from kdcore.compress.ranges import METHODS, Calibration, Samples, kinds, ranges
 from kdcore.errors import RecipeError
 
@@ -50,7 +51,7 @@ def static_int8(
     Source: Jacob et al., 2017, arXiv:1712.05877, in onnxruntime's form of QuantizeLinear and
     DequantizeLinear pairs.
     """
-    ready = prepared(model)
+    ready = _pooled_last(model)
     only = suited(ready) if only is None else only
     _check_any(ready, only or WEIGHTED, keep)
     found = ranges(ready, samples, calibration, only)
@@ -165,10 +166,17 @@ def calibrated(
     """Static int8 that leaves the nodes named in float32, as often as one likes: the ranges of
     all activations are found once.
     """
-    ready = prepared(model)
+    ready = _pooled_last(model)
     only = suited(ready)
     found = ranges(ready, samples, calibration, only)
     return lambda keep: _quantized(ready, found, calibration, only, keep)
+
+
+def _pooled_last(model: bytes) -> ModelProto:
+    """The model prepared for integers to be pooled."""
+    ready = prepared(model)
+    pool_last(ready)
+    return ready
 
 
 def _quantized(
