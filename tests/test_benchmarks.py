@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from kdcore.classroom import Classroom
+from kdcore.pipeline import Pipeline
 from kdcore.recipe import ModelChoice
+from kdcore.shelf import Shelf
+from kdcore.train.loop import accuracy
 from kdcore.train.order import batches
 
 ROOT = Path(__file__).parents[1]
@@ -318,3 +322,86 @@ def test_the_table_of_stability_is_the_one_that_was_measured(script):
     kept = table.known()
     assert table.standing() == table.text(kept)
     assert len(kept) == len(script("stability").jobs()) == 4
+
+
+# compression
+
+
+def weighed(*accuracy, size=4000, macs=2_000_000):
+    return {"accuracy": accuracy, "bytes": size, "gzip": size // 2, "macs": macs, "file": "a.onnx"}
+
+
+def dieted():
+    """Made-up figures of a pair: four networks of three shapes, and one that is not trained on."""
+    return {
+        "rows": {
+            "teacher": weighed(0.99, size=80_000, macs=40_000_000),
+            "student on labels alone": weighed(0.90, 0.91, 0.92),
+            "student on labels alone, trained on as long": weighed(0.94, 0.95, 0.96),
+            "distilled student": weighed(0.93, 0.95, 0.96),
+            "prune 50% of the channels": weighed(0.4, 0.5, 0.6, size=1500, macs=500_000),
+            "train on with the teacher, 30 steps": weighed(
+                *(0.92, 0.93, 0.94), size=1500, macs=500_000
+            ),
+        },
+        "stages": ["prune 50% of the channels", "train on with the teacher, 30 steps"],
+        **{"steps": [200, 100, 30], "tested": 1000, "machine": MACHINE},
+    }
+
+
+def test_a_compressed_model_is_held_against_the_plain_student_of_as_many_steps(script):
+    found = dieted()
+    lines = script("diet").text({"a pair": found}).splitlines()
+    assert lines[0] == (
+        "**a pair**: 200 steps of the teacher, 100 of the students, then 30 more; 3 seeds, "
+        "1,000 test pictures"
+    )
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[4:10]]
+    assert cells[0] == ["teacher", "99.0", "", "80.0", "40.0", "40.00", "–", "–"]
+    against = [cell[2] for cell in cells[1:]]
+    # by hand: 3, 4 and 4 points, 0.577 of deviation, times 4.303 over the root of 3
+    assert against == [
+        *("", "", "+3.7 (+2.2 … +5.1), **better**"),
+        "−41.0 (−63.4 … −18.6), **worse**",
+        "−2.0 (−2.2 … −1.8), **worse**",
+    ]
+
+
+def test_networks_of_one_shape_are_timed_once_and_share_their_times(script):
+    diet, found = script("diet"), dieted()
+    alike = diet.distinct(found["rows"])
+    first = ["teacher", "student on labels alone", "prune 50% of the channels"]
+    assert list(alike) == first
+    times = [{"1": 4.0, "32": 100.0}, {"1": 0.5, "32": 20.0}, {"1": 0.8, "32": 200.0}]
+    low = dict(zip(first, times, strict=True))
+    kept = {"a pair": found, "a pair; latency": {"low_ms": low, "noisy": 0, "machine": MACHINE}}
+    text = diet.text(kept)
+    assert text.count("| 0.500 (8.0×) | 20.0 (5.0×) |") == 3
+    assert text.count("| 0.800 (5.0×) | 200.0 (0.5×) |") == 2
+    assert "| 4.00 | 100.0 |" in text
+    assert "Others worked" not in text
+    kept["a pair; latency"]["noisy"] = 2
+    assert "Others worked on this machine while these were timed: a pair." in diet.text(kept)
+
+
+def test_the_plain_twin_takes_the_further_steps_on_labels_alone(script, tmp_path):
+    diet = script("diet")
+    recipe = {"teacher_training": {"steps": 20}, "training": {"steps": 20}, "seeds": [0, 1, 2]}
+    pipeline = Pipeline(recipe=recipe, stages=[{"kind": "fine-tune", "steps": 100}])
+    room = Classroom(pipeline.recipe, Shelf(tmp_path))
+    for _ in (each for part in (room.train_teachers(), room.train_students()) for each in part):
+        pass
+    members = room.members["control"]
+    before = [accuracy(each.network, room.split("test")) for each in members]
+    found = diet.twin(pipeline, room, room.shelf)
+    assert min(found["accuracy"]) > max(before)
+    assert [accuracy(each.network, room.split("test")) for each in members] == before
+    assert found["macs"] == 64 * 16 + 16 * 10
+    assert room.shelf.get(found["file"])
+
+
+def test_the_tables_of_compression_are_those_that_were_measured(script):
+    diet = script("diet")
+    kept = diet.TABLE.known()
+    assert diet.TABLE.standing() == diet.text(kept)
+    assert len(kept) >= len(diet.jobs()) == 5
