@@ -8,8 +8,10 @@ BIN := $(VENV)/bin
 app: $(VENV)/installed  ## install what is needed, and open the app at localhost:8501
 	$(BIN)/streamlit run app.py
 
+# what is compiled is kept, whatever the shell says: each process, and each that a test starts, would
+# compile all of it anew
 test: $(VENV)/installed  ## the suite; many of its tests wait, so three processes fill two cores
-	$(BIN)/python -m pytest -n 3 --dist loadgroup
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 slow: $(VENV)/installed  ## what takes long and seldom breaks
 	$(BIN)/python -m pytest -m slow

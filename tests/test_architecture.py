@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -121,9 +122,16 @@ TORCH_FREE = [
 ]
 
 
-def imported(path: Path) -> set[str]:
+@cache
+def parsed(path: Path) -> ast.Module:
+    """A file as its tree, which several rules look at."""
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@cache
+def imported(path: Path) -> frozenset[str]:
     """Dotted names of the modules that a file imports; those for types alone left out."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     typing_only = {
         inner
         for node in ast.walk(tree)
@@ -139,7 +147,7 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module:
             found.add(node.module)
             found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def room(module: str) -> str | None:
@@ -152,14 +160,12 @@ def name_of(path: Path) -> str:
 
 
 def definitions(path: Path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    return [n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
 
 
 @pytest.mark.parametrize("path", [*ENGINE, *PAGES], ids=name_of)
 def test_imports_are_written_out_from_the_root(path):
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    relative = [node.lineno for node in ast.walk(tree) if getattr(node, "level", 0)]
+    relative = [node.lineno for node in ast.walk(parsed(path)) if getattr(node, "level", 0)]
     assert relative == []
 
 
@@ -215,7 +221,7 @@ def test_no_function_is_longer_than_sixty_lines(path):
 def test_everything_public_in_the_engine_is_documented_and_typed(path):
     if "migrations" in path.parts:
         return
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     assert ast.get_docstring(tree) or path.name == "__main__.py"
     classes = [c for c in tree.body if isinstance(c, ast.ClassDef) and not c.name.startswith("_")]
     for node in [*tree.body, *(inner for each in classes for inner in each.body)]:
