@@ -48,6 +48,18 @@ def look_once() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database in which nothing is yet: to copy, for its making takes all the migrations."""
+    from kdcore.runs.store import Store
+    from kdcore.settings import Settings
+
+    home = tmp_path_factory.mktemp("empty")
+    path = home / "kdcore.db"
+    Store(Settings(home, home / "data", f"sqlite:///{path}"))._engine.dispose()
+    return path
+
+
 @pytest.fixture
 def example(monkeypatch: pytest.MonkeyPatch):
     """The README's method, registered as its file would be, and forgotten afterwards."""

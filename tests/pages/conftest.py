@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 
 from kdcore import Recipe
 from kdcore.catalogue import Catalogue, read_catalogue
@@ -25,9 +26,15 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_look_at_the_packages() -> Iterator[None]:
-    """Streamlit reads what every installed package says of itself, for each AppTest anew."""
+def read_once() -> Iterator[None]:
+    """A server reads once what packages say of themselves, and compiles a page once.
+
+    AppTest does both anew, the latter at every run of a page.
+    """
+    compiled = ScriptCache()
     with pytest.MonkeyPatch.context() as patched:
+        for module in (app_test, local_script_runner):
+            patched.setattr(module, "ScriptCache", lambda: compiled)
         scan = lru_cache(maxsize=1)(manifest_scanner.scan_component_manifests)
         patched.setattr(manifest_scanner, "scan_component_manifests", scan)
         yield
@@ -39,12 +46,14 @@ def definitions() -> Catalogue:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_database: Path) -> Settings:
     monkeypatch.setenv("KDCORE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("KDCORE_DATA", str(tmp_path / "home" / "data"))  # own data is kept there
     monkeypatch.delenv("KDCORE_DATABASE_URL", raising=False)
     monkeypatch.delenv("KDCORE_SCHEDULER", raising=False)
-    return Settings.from_environment()
+    found = Settings.from_environment()
+    shutil.copy(empty_database, found.ready_home())
+    return found
 
 
 @pytest.fixture
@@ -72,9 +81,9 @@ def open_app(
         app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=20)
         for name, value in query.items():
             app.query_params[name] = value
-        app.run()
         if page != "pages/distill.py":
-            app.switch_page(page).run()
+            app.switch_page(page)  # at once, as a visitor with a link: Distill is not drawn before
+        app.run()
         assert not app.exception
         return app
 
