@@ -21,6 +21,9 @@ from tests.processes import ROOT, kill_cluster
 
 SHOTS = ROOT / "test-screenshots"
 TABS: list = []
+PATIENCE = 60_000
+"""Milliseconds that a test waits for what has to come: a busy machine takes its time."""
+
 QUIET = [
     "--no-sandbox",
     "--disable-gpu",
@@ -104,8 +107,9 @@ def store(app: App) -> Store:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[object]:
-    from playwright.sync_api import Error, sync_playwright
+    from playwright.sync_api import Error, expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(
@@ -140,7 +144,7 @@ def visitors(chromium, app: App) -> Iterator[Callable[..., object]]:
     def open_tab(path: str = "/"):
         tab = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
         TABS.append(tab)
-        tab.set_default_timeout(60_000)
+        tab.set_default_timeout(PATIENCE)
         tab.goto(app.url + path)
         tab.get_by_role("heading", level=1).wait_for()
         return tab

@@ -3,11 +3,13 @@
 import csv
 
 import pytest
+from playwright.sync_api import expect
 
 from kdcore.recipe import Recipe
 from kdcore.runs.store import Store
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
+from tests.browser.tabs import charts, fits_a_phone
 
 pytestmark = pytest.mark.browser
 
@@ -36,10 +38,6 @@ def runs(app):
     return found
 
 
-def charts(tab, count):
-    tab.wait_for_function(f"document.querySelectorAll('.js-plotly-plot').length == {count}")
-
-
 def test_ticked_runs_are_compared_held_against_another_and_handed_on(visit, runs):
     cool, warm, _ = runs
     tab = visit("/runs")
@@ -61,8 +59,8 @@ def test_ticked_runs_are_compared_held_against_another_and_handed_on(visit, runs
     tab.wait_for_url(lambda url: f"reference={warm.id}" in url)
     charts(tab, 4)
     outcomes = tab.get_by_test_id("stTable").nth(1)
-    assert "the reference" in outcomes.inner_text()
-    assert "other data: Two moons, not" in outcomes.inner_text()
+    expect(outcomes).to_contain_text("the reference")
+    expect(outcomes).to_contain_text("other data: Two moons, not")
 
     tab.get_by_text("All settings", exact=True).click()
     tab.get_by_test_id("stTable").get_by_text("Teacher's learning rate").wait_for()
@@ -79,14 +77,14 @@ def test_ticked_runs_are_compared_held_against_another_and_handed_on(visit, runs
     ]
     assert float(rows[cool.name]["against.mean"]) == pytest.approx(sum(apart) / 3)
 
-    tab.get_by_role("button", name="Copy link").click()
-    link = tab.get_by_test_id("stCode").inner_text().strip()
+    copy = tab.get_by_role("button", name="Copy link")
+    expect(copy).to_have_count(1)  # what stood there before is taken away when the page is through
+    copy.click()
+    link = tab.get_by_test_id("stCode").last.inner_text().strip()
     assert link.startswith("http")
     other = visit("/" + link.split("/", 3)[3])
-    other.set_viewport_size({"width": 390, "height": 844})
     other.get_by_text("Which run is best at what?").wait_for()
     other.get_by_test_id("stTable").get_by_text("Teacher's learning rate").wait_for()
-    assert "Against B, points" in other.get_by_test_id("stTable").nth(1).inner_text()
+    expect(other.get_by_test_id("stTable").nth(1)).to_contain_text("Against B, points")
     charts(other, 4)
-    widest = other.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth")
-    assert widest <= 390
+    fits_a_phone(other)

@@ -9,6 +9,7 @@ from kdcore.recipe import Recipe
 from kdcore.runs.store import Store
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
+from tests.browser.tabs import charts, fits_a_phone
 
 pytestmark = pytest.mark.browser
 
@@ -34,7 +35,7 @@ def run(app):
 def test_a_budget_changes_the_sentence_and_a_click_leads_to_the_run(visit, run):
     tab = visit("/decide?v=1&data=circles&size=&latency=&accuracy=")
     tab.get_by_text("Ship").first.wait_for()
-    tab.wait_for_function("document.querySelectorAll('.js-plotly-plot').length == 3")
+    charts(tab, 3)
     tab.get_by_text("1 thread, batch of 1, warmed up by 10 calls").first.wait_for()
 
     size = tab.get_by_label("Size at most, kB")
@@ -49,10 +50,8 @@ def test_a_budget_changes_the_sentence_and_a_click_leads_to_the_run(visit, run):
     copy.click()
     link = tab.get_by_test_id("stCode").last.inner_text().strip()
     other = visit("/" + link.split("/", 3)[3])
-    other.set_viewport_size({"width": 390, "height": 844})
     other.get_by_text("No model keeps these budgets. Nearest is").wait_for()
-    widest = other.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth")
-    assert widest <= 390
+    fits_a_phone(other)
 
     tab.keyboard.press("Escape")
     mark = tab.locator(".js-plotly-plot").first.locator(".scatterlayer .point").last

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 from scipy.stats import kendalltau
 
 from kdcore.measure import soft
@@ -16,6 +17,7 @@ from kdcore.runs.store import Store
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
+from tests.browser.tabs import charts, fits_a_phone
 
 pytestmark = pytest.mark.browser
 
@@ -63,13 +65,13 @@ def test_the_loss_and_what_it_teaches_follow_the_slider_without_a_word_to_the_se
     tab.reload()
     tab.get_by_test_id("mirror").locator("svg").wait_for()
     tab.wait_for_timeout(1500)
-    assert tab.get_by_test_id("place").inner_text() == "8 of 500"
+    expect(tab.get_by_test_id("place")).to_have_text("8 of 500")
     assert tab.get_by_test_id("seed").is_hidden()  # the page's own picker stands above
     before = len(sent)
     sample, labels = slice(7, 8), kept["labels"][7:8]
     for temperature in (1, 2.5, 20):
         heat(tab, temperature)
-        assert tab.get_by_test_id("degrees").inner_text() == f"T = {temperature:g}"
+        expect(tab.get_by_test_id("degrees")).to_have_text(f"T = {temperature:g}")
         teacher = kept["teacher"][0, sample].astype(np.float64)
         for arm in STUDENTS:
             student = kept[arm][1, sample].astype(np.float64)
@@ -102,6 +104,7 @@ def test_the_loss_and_what_it_teaches_follow_the_slider_without_a_word_to_the_se
     told = soft.loss(teacher, student, labels, temperature=2, hard=0.1, soft=0.5)
     assert number(tab, f"soft-{arm}") == pytest.approx(0.5 * told.soft[0], abs=6e-4)
     assert len(sent) == before > 0
+    fits_a_phone(tab)
 
 
 def test_the_dark_knowledge_map_is_the_mean_soft_target(visit, run, kept):
@@ -126,6 +129,7 @@ def test_the_dark_knowledge_map_is_the_mean_soft_target(visit, run, kept):
         with tab.expect_download() as picture:
             tab.get_by_test_id(kind).click()
         assert picture.value.path().read_bytes().startswith(begins)
+    fits_a_phone(tab)
 
 
 def test_a_tile_filters_the_samples_and_each_leads_to_its_soft_targets(visit, run, kept):
@@ -139,26 +143,18 @@ def test_a_tile_filters_the_samples_and_each_leads_to_its_soft_targets(visit, ru
     card = tab.get_by_role("link", name=re.compile(rf"test sample {first + 1}, seed 3"))
     card.click()
     tab.get_by_test_id("mirror").locator("svg").wait_for()
-    assert tab.get_by_test_id("place").inner_text() == f"{first + 1} of 500"
-    assert tab.get_by_test_id("label").inner_text() == str(kept["labels"][first])
+    expect(tab.get_by_test_id("place")).to_have_text(f"{first + 1} of 500")
+    expect(tab.get_by_test_id("label")).to_have_text(str(kept["labels"][first]))
 
 
 def test_each_view_of_the_differences_draws_its_charts(visit, run):
     tab = visit(f"/differences?run={run.id}")
-    for view, charts in (("Confusions", 4), ("Classes", 1), ("Confidence", 3)):
+    tab.get_by_role("radio", name="Confusions", exact=True).wait_for()
+    fits_a_phone(tab)
+    tab.set_viewport_size({"width": 1440, "height": 900})
+    for view, count in (("Confusions", 4), ("Classes", 1), ("Confidence", 3)):
         tab.get_by_role("radio", name=view, exact=True).click()
-        tab.wait_for_function(f"document.querySelectorAll('.js-plotly-plot').length == {charts}")
+        charts(tab, count)
     with tab.expect_download() as csv:
         tab.get_by_role("button", name="CSV").last.click()
     assert csv.value.suggested_filename == "coverage.csv"
-
-
-@pytest.mark.parametrize(
-    "path", ["/soft_targets?view=", "/soft_targets?view=Dark+knowledge&", "/differences?"]
-)
-def test_on_a_phone_nothing_is_wider_than_the_screen(visit, run, path):
-    tab = visit(f"{path}&run={run.id}")
-    tab.set_viewport_size({"width": 390, "height": 844})
-    tab.wait_for_timeout(1500)
-    widest = tab.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth")
-    assert widest <= 390

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from kdcore.errors import RunError
 from kdcore.recipe import Recipe
@@ -55,12 +56,12 @@ def test_choose_distill_read_and_compare(visit, store):
     verdict = tab.get_by_text(VERDICT).first  # while the page redraws, the old one is still there
     verdict.wait_for()
     wait_for_end(tab, store, first)
-    assert "helped" in verdict.inner_text()
+    expect(verdict).to_contain_text("helped")
     assert store.get(first).result.verdict == "better"
     for arm in ("teacher", "control", "distilled"):
         percent = re.compile(r"^\d\d\.\d(\s±\s\d+\.\d)?\s%$")
-        assert percent.match(tab.locator(f"[data-arm={arm}]").first.inner_text())
-    assert eventually(lambda: tab.get_by_text(re.compile(r"^[\d.]+ kB$")).count() == 3)
+        expect(tab.locator(f"[data-arm={arm}]").first).to_have_text(percent, use_inner_text=True)
+    expect(tab.get_by_text(re.compile(r"^[\d.]+ kB$"))).to_have_count(3)
 
     slider = tab.get_by_role("slider", name="Temperature T").first
     slider.focus()
@@ -164,5 +165,5 @@ def test_a_fresh_servers_first_visitor_finds_the_whole_app_on_any_page(visit, ap
     app.start()
     tab = visit("/compare")
     for name in ("Distill", "Data", "Teachers", "Runs", "Compare"):
-        assert tab.get_by_test_id("stTopNavLink").filter(has_text=name).count() == 1
-    assert tab.title() == "Knowledge distillation, live"
+        expect(tab.get_by_test_id("stTopNavLink").filter(has_text=name)).to_have_count(1)
+    expect(tab).to_have_title("Knowledge distillation, live")

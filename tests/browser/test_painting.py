@@ -16,7 +16,7 @@ def page(stay):
     expect(tab.get_by_text("6 settings × 3 seeds")).to_be_visible()
     tab.locator(".st-key-paint button").click()
     expect(tab.get_by_text("6 of 6 settings.")).to_be_visible(timeout=120_000)
-    expect(texts(tab)).to_have_count(7, timeout=60_000)
+    expect(texts(tab)).to_have_count(7)
     return tab
 
 
@@ -80,7 +80,7 @@ def test_lines_that_are_brushed_fill_the_table(page):
 def test_the_link_shows_another_visitor_the_same_map(page, visit):
     other = visit(page.url.partition("127.0.0.1")[2].partition("/")[2].join(["/", ""]))
     expect(other.get_by_text("Temperature T 4, Soft weight α 0.9")).to_be_visible()
-    expect(texts(other)).to_have_count(7, timeout=60_000)
+    expect(texts(other)).to_have_count(7)
 
 
 def test_a_member_opens_as_a_run_and_leads_back(page):
