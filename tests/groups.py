@@ -10,8 +10,9 @@ TOGETHER = ("browser", "pages")
 """Folders whose files share what is slow to make: an app and a browser, runs that were run."""
 
 LONG = (
-    *("browser", "pages", "test_experiment", "test_models", "test_runner", "test_own_runs"),
-    *("test_cli", "test_schemes", "test_worker", "test_zoo", "test_own_network", "test_readme"),
+    *("browser", "pages", "test_runner", "test_own_network", "test_experiment", "test_export"),
+    *("test_cli", "test_together", "test_own_runs", "test_searches", "test_models", "test_stages"),
+    *("test_pruning", "test_cluster", "test_schemes", "test_zoo"),
 )
 """Longest first: one that began last would be waited for alone."""
 

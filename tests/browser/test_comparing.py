@@ -11,7 +11,7 @@ from kdcore.runs.worker import execute
 from kdcore.settings import Settings
 from tests.browser.tabs import charts, fits_a_phone
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

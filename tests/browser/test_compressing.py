@@ -14,7 +14,7 @@ from kdcore.runs.pipelines import Pipelines
 from kdcore.runs.worker import execute
 from kdcore.settings import Settings
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
