@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+pytestmark = pytest.mark.browser
+
 SMALL = "/sweep?from=digits-few-labels&x=temperature:1,4,16&y=soft_share:0.1,0.9&seeds=3"
 NUMBER = re.compile(r"[+−]?\d+\.\d")
 
