@@ -12,7 +12,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from kdcore.errors import KdError
-from kdcore.pipeline import Pipeline, Quantize
+from kdcore.pipeline import Pipeline, Quantize, trainings
 from kdcore.recipe import Recipe, content_hash
 from kdcore.result import Progress
 from kdcore.shelf import Shelf
@@ -154,21 +154,28 @@ def pipeline_forecast(pipeline: Pipeline, shelf: Shelf) -> Forecast:
 
 def _tuning(members: Sequence[Pipeline], scratch: Shelf) -> float:
     """Seconds of all trainings on, by the pace of one of each kind."""
-    plain = rounded = 0
+    steps, times = {False: 0, True: 0}, {False: 0, True: 0}
     for member in members:
+        seeds = len(member.recipe.seeds)
         for stage in member.stages:
-            if isinstance(stage, Quantize) and stage.tune is not None:
-                rounded += len(member.recipe.seeds) * stage.tune.steps
-        plain += 2 * len(member.recipe.seeds) * sum(tune.steps for tune in member.tunes())
+            rounding = isinstance(stage, Quantize)
+            for tune in trainings(stage):
+                for kind in (rounding, False):  # the student beside never rounds
+                    steps[kind] += seeds * tune.steps
+                    times[kind] += seeds
     of = next((member for member in members if member.tunes()), None)
-    if of is None:
-        return 0.0
-    seconds = (plain - rounded) * _pace(of, scratch, rounding=False)
-    return seconds + (rounded * _pace(of, scratch, rounding=True) if rounded else 0.0)
+    seconds = 0.0
+    for kind in (False, True):
+        if of is not None and times[kind]:
+            start, step = _pace(of, scratch, rounding=kind)
+            seconds += times[kind] * start + steps[kind] * step
+    return seconds
 
 
-def _pace(pipeline: Pipeline, scratch: Shelf, *, rounding: bool) -> float:
-    """Seconds of one step of a training on, of the student as it is before all stages."""
+def _pace(pipeline: Pipeline, scratch: Shelf, *, rounding: bool) -> tuple[float, float]:
+    """Seconds until a training on has taken its first step, and of each step after that; of the
+    student as it is before all stages.
+    """
     from kdcore.classroom import Classroom
     from kdcore.compress.aware import aware
     from kdcore.stages.work import Piece, tuned
@@ -181,10 +188,16 @@ def _pace(pipeline: Pipeline, scratch: Shelf, *, rounding: bool) -> float:
             pass
         (student,), (teacher, *_) = room.members["distilled"], room.members["teacher"]
         piece = Piece(student.seed, student.network, student.network, teacher.network)
+        began, heard = time.perf_counter(), list[float]()
         whole = aware(piece.network, room.setting.data.input_shape, 7) if rounding else None
         with closing(tuned(piece, stage, room, whole)) as told:
-            heard = (Progress("compressing", each.done, None) for each in told)
-            return _drawn_on(heard, "compressing") / stage.steps
+            for _ in told:
+                heard.append(time.perf_counter())
+                if heard[-1] - heard[0] > TRIAL_SECONDS:
+                    break
+    if len(heard) == 1:
+        return 0.0, heard[0] - began
+    return heard[0] - began, (heard[-1] - heard[0]) / (len(heard) - 1)
 
 
 def _barely_taught(recipe: Recipe) -> Recipe:

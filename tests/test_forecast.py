@@ -146,25 +146,29 @@ TUNED = [
 def test_each_training_on_counts_for_the_student_that_is_compressed_and_the_one_beside(
     quick, shelf, monkeypatch
 ):
-    """Three seeds: 2 x 100 steps and 50 as they are, 50 with rounding, at 1 and 3 ms a step."""
+    """Three seeds: 2 x 100 steps and 50 as they are, 50 with rounding, at 1 and 3 ms a step; each
+    of the three begins after 0.1 s, the one that rounds after 1 s.
+    """
     monkeypatch.setattr(subject, "forecast", lambda *_: Forecast(2.0, 5.0))
-    paces = {False: 0.001, True: 0.003}
+    paces = {False: (0.1, 0.001), True: (1.0, 0.003)}
     monkeypatch.setattr(subject, "_pace", lambda *_, rounding: paces[rounding])
     three = Recipe(**{**quick.model_dump(), "seeds": (0, 1, 2)})
     found = pipeline_forecast(Pipeline(recipe=three, stages=TUNED), shelf)
     assert found.teachers == 2.0
-    assert found.students == pytest.approx(5.0 + 3 * (250 * 0.001 + 50 * 0.003))
+    assert found.students == pytest.approx(5.0 + 3 * (1.3 + 250 * 0.001 + 50 * 0.003))
     axes = [{"field": "stages.0.steps", "values": [100, 300]}]
     varied = pipeline_forecast(Pipeline(recipe=three, stages=TUNED, axes=axes), shelf)
-    more = 3 * (650 * 0.001 + 50 * 0.003)  # students are trained once for both
+    more = 3 * (1.3 + 650 * 0.001 + 50 * 0.003)  # students are trained once for both
     assert varied.students == pytest.approx(found.students + more)
 
 
-def test_the_pace_of_a_training_on_is_that_of_the_very_work(quick, shelf):
-    found = pipeline_forecast(Pipeline(recipe=quick, stages=TUNED), shelf)
-    assert found.told
-    assert 0 < found.students < 60
+def test_the_pace_of_a_training_on_is_that_of_the_very_work(quick, shelf, tmp_path):
+    plain = Pipeline(recipe=quick, stages=TUNED[:1])
+    assert pipeline_forecast(plain, shelf).told
     assert shelf.teachers() == []
+    start, step = subject._pace(plain, Shelf(tmp_path / "scratch"), rounding=False)
+    assert start > 0
+    assert step > 0
 
 
 def earlier(aside, **changes) -> PipelineResult:
