@@ -34,7 +34,7 @@ def run(app, store):
 
 
 def charts(tab, count):
-    tab.wait_for_function(f"document.querySelectorAll('.js-plotly-plot').length == {count}")
+    tab.wait_for_function(f"document.querySelectorAll('.js-plotly-plot').length >= {count}")
 
 
 def measured_on_a_device(kit, folder):
