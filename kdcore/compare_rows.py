@@ -41,6 +41,36 @@ COSTS: dict[str, Cost] = {
 }
 
 
+UNITS: dict[str, dict[str, str]] = {
+    "gains": dict.fromkeys(("mean", "low", "high"), "points"),
+    "against-reference": dict.fromkeys(("mean", "low", "high"), "points"),
+    "curves-control": {},
+    "curves-distilled": {},
+    **{
+        f"accuracy-{cost}": {"cost": unit, "accuracy": "percent", "sd": "points"}
+        for cost, unit in {
+            "size": "kB",
+            "latency": "us",
+            "parameters": "count",
+            "macs": "count",
+        }.items()
+    },
+    "measures": {},
+}
+"""By figure, the units of its columns; where there is none, a column is a share or a count."""
+
+
+def to_take_away(rows: pd.DataFrame, runs: Sequence[Lettered], figure: str) -> pd.DataFrame:
+    """A figure's rows for somebody who has not got the page: with each run's id and name, and with
+    the units of the columns in their names, such as mean_points.
+    """
+    known = {run.letter: run for run in runs}
+    found = rows.rename(columns={name: f"{name}_{unit}" for name, unit in UNITS[figure].items()})
+    found.insert(1, "run_id", [known[letter].run_id for letter in rows["run"]])
+    found.insert(2, "run_name", [known[letter].name for letter in rows["run"]])
+    return found
+
+
 def _student(run: Lettered) -> Arm:
     return run.result.arms["distilled"]
 

@@ -70,6 +70,13 @@ def weighed_rows(models: Sequence[Model], cost: Cost, budgets: Budgets) -> pd.Da
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
+def to_take_away(rows: pd.DataFrame, cost: Cost, by: str) -> pd.DataFrame:
+    """The rows for somebody who has not got the page: units stand in the columns' names."""
+    unit = {"size": "kB", "macs": "macs", "latency": "percent_of_teacher" if by == SHARE else "us"}
+    names = {"cost": f"{cost}_{unit[cost]}", "accuracy": "accuracy_percent", "sd": "sd_points"}
+    return rows.drop(columns="words").rename(columns=names)
+
+
 def _words(model: Model, cost: Cost, budgets: Budgets, breaks: str, unbeaten: bool) -> str:
     """What there is to say of a model, in lines."""
     value = cost_of(model, cost, budgets.by)

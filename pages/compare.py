@@ -52,7 +52,7 @@ def show(runs: list[Lettered], name: str, alt: str, draw: Callable[[], Drawn], *
     """A figure of these runs, by its name and what else decides how it looks."""
     told = (f"{run.letter} {run.run_id} {run.words}" for run in runs)
     drawn, rows = kept((name, *of, *told), draw)
-    figure(drawn, name, alt, lambda: rows)
+    figure(drawn, name, alt, lambda: compare_rows.to_take_away(rows, runs, name))
 
 
 def compared(runs: list[Run]) -> list[Lettered]:

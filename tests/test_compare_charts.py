@@ -238,3 +238,12 @@ def test_a_measure_of_one_run_alone_is_no_axis():
     runs = side_by_side(finished((0.9, 0.8), latency=None), finished((0.9,)))
     measures = set(compare_rows.measure_rows(runs)["measure"])
     assert measures == {"Accuracy", "Gain", "Size", "MACs"}
+
+
+def test_what_is_taken_away_names_its_runs_and_its_units(runs):
+    costs = compare_rows.to_take_away(compare_rows.cost_rows(runs, "size"), runs, "accuracy-size")
+    assert list(costs.columns[:3]) == ["run", "run_id", "run_name"]
+    assert list(costs.columns[4:]) == ["cost_kB", "accuracy_percent", "sd_points"]
+    assert list(costs["run_name"]) == [run.name for run in runs]
+    for name in compare_rows.COSTS:
+        assert f"accuracy-{name}" in compare_rows.UNITS

@@ -5,7 +5,7 @@ import pytest
 
 from kdcore.charts import LOOKS
 from kdcore.decide import Budgets
-from kdcore.decide_charts import COSTS, cost_of, weigh, weighed_rows
+from kdcore.decide_charts import COSTS, cost_of, to_take_away, weigh, weighed_rows
 from kdcore.model_table import SHARE
 from tests.weighed import ALL, MACHINE, MIDDLE, SMALL, TEACHER, TINY, model
 
@@ -136,3 +136,11 @@ def test_the_rows_are_what_the_chart_draws():
 
 def test_of_no_models_there_is_an_empty_chart():
     assert drawn("size", TIGHT, models=()).data[0].x.size == 0
+
+
+def test_what_is_taken_away_has_its_units_in_the_names():
+    rows = weighed_rows([SMALL], "latency", Budgets(SHARE))
+    taken = to_take_away(rows, "latency", SHARE)
+    assert {"latency_percent_of_teacher", "accuracy_percent", "sd_points"} <= set(taken.columns)
+    assert "latency_us" in to_take_away(rows, "latency", MACHINE).columns
+    assert "size_kB" in to_take_away(rows, "size", MACHINE).columns

@@ -9,7 +9,7 @@ import streamlit as st
 from kdcore import decide_words
 from kdcore.charts import LOOKS
 from kdcore.decide import Budgets, fastest_under, smallest_within, usual_teacher
-from kdcore.decide_charts import COSTS, Cost, weigh, weighed_rows
+from kdcore.decide_charts import COSTS, Cost, to_take_away, weigh, weighed_rows
 from kdcore.model_table import PROTOCOL, SHARE, Model, table
 from kdcore.result import ARMS
 from pages.parts.look import camera, table_download
@@ -113,7 +113,7 @@ def weighed(
     if missing:
         are = "is" if missing == 1 else "are"
         st.caption(f"{missing} more {are} not drawn: that cost was not measured of them.")
-    table_download(lambda: rows.drop(columns="words"), name)
+    table_download(lambda: to_take_away(rows, cost, budgets.by), name)
 
 
 def _remember(key: str, place: str) -> Callable[[], None]:

@@ -78,7 +78,7 @@ def table_download(rows: Callable[[], pd.DataFrame], name: str, label: str = "CS
     """A button that hands out a table; it is made when the button is pressed."""
     st.download_button(
         label,
-        data=lambda: rows().to_csv(index=False).encode(),
+        data=lambda: rows().to_csv(index=False, float_format="%.10g").encode(),
         file_name=f"{name}.csv",
         mime="text/csv",
         icon=":material/download:",
