@@ -167,7 +167,9 @@ def test_a_fresh_servers_first_visitor_finds_the_whole_app_on_any_page(visit, ap
     for kind, names in (("Link", ("Distill", "Runs")), ("Section", ("Tune", "Look", "Choose"))):
         for name in names:
             expect(tab.get_by_test_id(f"stTopNav{kind}").filter(has_text=name)).to_have_count(1)
+    tab.get_by_text("Runs to lay side by side").wait_for()
+    expect(tab.get_by_test_id("stStatusWidget")).to_have_count(0)  # a page that runs shuts a menu
     tab.get_by_test_id("stTopNavSection").filter(has_text="Bring your own").click()
     for name in ("Data", "Teachers"):
-        tab.get_by_role("link", name=name).first.wait_for()
+        tab.get_by_test_id("stTopNavDropdownLink").filter(has_text=name).wait_for()
     expect(tab).to_have_title("Knowledge distillation, live")

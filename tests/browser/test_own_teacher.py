@@ -53,7 +53,7 @@ def test_an_onnx_model_is_brought_tried_and_teaches(visit, store, model):
     assert (done.state, done.result.verdict) == ("done", "better")
 
     tab.get_by_test_id("stTopNavSection").filter(has_text="Bring your own").click()
-    tab.get_by_role("link", name="Teachers").click()
+    tab.get_by_test_id("stTopNavDropdownLink").filter(has_text="Teachers").click()
     tab.get_by_role("button", name="Delete").click()
     tab.get_by_text("1 run used it").wait_for()
     tab.get_by_role("button", name="Delete for good").click()
