@@ -116,6 +116,8 @@ VERDICTS: dict[Verdict, str] = {
 def _other(model: Model, samples: int | None) -> str:
     if model.control:
         text = accuracy_text(model.control)
+        if model.pipeline:
+            return f"; on labels alone and not compressed, the student reaches {text}"
         seen = f", on the same {model.labels}," if model.labels[:1].isdigit() else ""
         return (
             f"; without distillation{seen} the same model reaches {text}{_clearly(model, samples)}"

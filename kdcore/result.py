@@ -55,7 +55,9 @@ class Progress:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds for one call: median wall time, its 10th and 90th percentile, CPU time."""
+    """Milliseconds for one call: median wall time, its 10th and 90th percentile, CPU time; that is
+    0 where the system's clock is too coarse for it.
+    """
 
     batch: int
     median_ms: float
@@ -68,7 +70,7 @@ class Latency:
         """Whether the clock ran so much longer than the one thread worked that others had its core
         for part of that.
         """
-        return self.median_ms > NOISY * self.cpu_ms
+        return 0 < NOISY * self.cpu_ms < self.median_ms
 
 
 @dataclass(frozen=True)

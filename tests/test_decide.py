@@ -161,6 +161,9 @@ def test_the_sentence_says_the_price_and_what_distillation_brought():
 def test_a_tie_is_not_sold_as_a_gain(control, said):
     words = str(verdict(ask([replace(SMALL, control=control)]))).replace("\u00a0", " ")
     assert words.endswith(f"the same model reaches {said}")
+    staged = str(verdict(ask([replace(SMALL, control=control, pipeline=True)])))
+    assert "on labels alone and not compressed, the student reaches" in staged
+    assert "clearly" not in staged  # of a stage, that would be said of compression
     one = replace(SMALL, accuracy=(0.94,), control=(0.91,))
     assert str(verdict(ask([one]))).endswith("too few seeds to tell luck from gain.")
 

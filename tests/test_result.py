@@ -22,6 +22,7 @@ def result(*latency: tuple[int, float, float]) -> Result:
     [
         ((1, 0.020, 0.020), (32, 0.100, 0.099)),
         ((1, 0.020, 0.0185), (32, 0.100, 0.092)),  # a little company
+        ((1, 0.020, 0.0), (32, 0.100, 0.0)),  # nobody knows how long the thread worked
         ((1, 0.020, 0.020), (32, 0.019, 0.019)),  # a model so small that its call is all
         (),
     ],

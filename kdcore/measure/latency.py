@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ WARM_UP = 10
 SAMPLE_SECONDS = 1e-3
 """A sample is as many calls in a row as fill this: one call of a small model is shorter than the
 clock's own cost."""
+
+COARSE = sys.platform == "win32"
+"""Whether a thread's own clock moves in steps of 15 ms, longer than a sample."""
 
 
 @dataclass(frozen=True)
@@ -106,4 +110,5 @@ def _sample(
 
 def _summary(batch: int, wall: list[float], cpu: list[float]) -> Latency:
     low, median, high = 1000 * np.percentile(wall, [10, 50, 90])
-    return Latency(batch, float(median), float(low), float(high), 1000 * float(np.median(cpu)))
+    worked = 0.0 if COARSE else 1000 * float(np.median(cpu))
+    return Latency(batch, float(median), float(low), float(high), worked)
