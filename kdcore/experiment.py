@@ -25,7 +25,7 @@ from kdcore.anatomy import Observed, dissect
 from kdcore.classroom import Classroom, Member, check_finite, packed, telling
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import Call, timing
-from kdcore.measure.onnx_file import design
+from kdcore.measure.onnx_file import same_work
 from kdcore.measure.size import macs, parameters
 from kdcore.panel import Scale
 from kdcore.recipe import Recipe
@@ -311,20 +311,17 @@ class Experiment:
     def _latencies(
         self, files: dict[ArmName, bytes], batch: int
     ) -> Generator[float, None, dict[ArmName, Latency]]:
-        """The control and the distilled student, where they are one network with other weights,
-        share the time that was taken of one: apart, they would differ by chance alone.
-        """
         shape = self.setting.data.input_shape
         teacher = self.members["teacher"][0].network
-        alike = design(files["control"]) == design(files["distilled"])
-        timed = {arm: files[arm] for arm in ARMS if not (alike and arm == "distilled")}
+        first = same_work(files, "teacher" if isinstance(teacher, OnnxTeacher) else None)
+        timed = {arm: files[arm] for arm in dict.fromkeys(first.values())}
         if isinstance(teacher, OnnxTeacher):
             yield 0.0
             calls: dict[ArmName, Call] = {"teacher": teacher.call(batch)}
             found = latencies_apart(timed, shape, batch, calls)
         else:
             found = yield from timing(timed, shape, batch)
-        return found | {"distilled": found["control"]} if alike else found
+        return {arm: found[of] for arm, of in first.items()}
 
 
 def _equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

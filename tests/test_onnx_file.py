@@ -145,3 +145,13 @@ def test_a_design_is_all_but_the_values_of_the_weights():
     assert onnx_file.design(mlp(0, 16)) != onnx_file.design(mlp(0, 16, 16))
     with pytest.raises(HomeError):
         onnx_file.design(b"no model")
+    files = {"teacher": mlp(0, 17), "control": mlp(0, 16), "distilled": mlp(1, 16)}
+    assert onnx_file.same_work(files) == {
+        "teacher": "teacher",
+        "control": "control",
+        "distilled": "control",
+    }
+    assert onnx_file.same_work({"teacher": b"not read", "control": mlp(0, 16)}, "teacher") == {
+        "teacher": "teacher",
+        "control": "control",
+    }

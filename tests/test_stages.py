@@ -114,6 +114,8 @@ def test_a_row_has_a_figure_for_each_seed_and_latency_at_both_batch_sizes(smalle
         assert len(row.accuracy) == (1 if row.name == TEACHER else 3)
         assert [each.batch for each in row.latency] == [1, 32]
         assert row.nonzeros <= row.parameters
+    rows = named(smaller[0])
+    assert rows[CONTROL].latency == rows[ORIGINAL].latency  # one network
 
 
 def test_what_is_like_itself_is_alike_throughout(smaller):

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TypeVar
 
 import numpy as np
 import onnx
@@ -19,6 +20,7 @@ from onnx import numpy_helper
 from kdcore.errors import HomeError
 
 Shape = tuple[int, ...]
+N = TypeVar("N", bound=str)
 
 PRODUCTS = ("MatMul", "Gemm", "MatMulInteger", "QLinearMatMul", "QGemm")
 CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv", "FusedConv")
@@ -81,6 +83,19 @@ def design(content: bytes) -> str:
             for field in ("raw_data", "float_data", "int32_data", "double_data"):
                 tensor.ClearField(field)
     return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def same_work(files: Mapping[N, bytes], foreign: N | None = None) -> dict[N, N]:
+    """For each file by name, the first one that is the same network with other weights; itself, of
+    most. Their latencies are one: taken apart, they would differ by chance alone.
+
+    foreign: a file that somebody brought along, which is not read here.
+    """
+    first: dict[str, N] = {}
+    return {
+        name: name if name == foreign else first.setdefault(design(content), name)
+        for name, content in files.items()
+    }
 
 
 def macs(content: bytes, input_shape: Shape) -> int | None:

@@ -12,6 +12,7 @@ from kdcore.classroom import Classroom, telling
 from kdcore.errors import KdError
 from kdcore.experiment import LATENCY_BATCHES, default_shelf, fetched, machine
 from kdcore.measure.latency import timing
+from kdcore.measure.onnx_file import same_work
 from kdcore.pipeline import Pipeline, told, trainings
 from kdcore.result import ArmName, Event, Latency, Progress
 from kdcore.setting import Setting
@@ -235,7 +236,11 @@ class Line:
     def _latencies(self, batch: int) -> Generator[float, None, dict[str, Latency]]:
         files = {str(place): content for place, content in enumerate(self.files)}
         teacher = self.room.members["teacher"][0].network
+        first = same_work(files, "0" if isinstance(teacher, OnnxTeacher) else None)
+        timed = {name: files[name] for name in dict.fromkeys(first.values())}
         if isinstance(teacher, OnnxTeacher):
             yield 0.0
-            return latencies_apart(files, self.shape, batch, {"0": teacher.call(batch)})
-        return (yield from timing(files, self.shape, batch))
+            found = latencies_apart(timed, self.shape, batch, {"0": teacher.call(batch)})
+        else:
+            found = yield from timing(timed, self.shape, batch)
+        return {name: found[of] for name, of in first.items()}
