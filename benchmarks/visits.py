@@ -55,6 +55,8 @@ PAGES = {
 SLOW = ("t-SNE",)
 """Views that are computed when asked for, and say so."""
 
+VIEWS = "[data-testid=stButtonGroup] button"
+
 CLASSES = 100
 
 
@@ -218,6 +220,7 @@ def moves(browser: Browser, url: str, log: Path) -> dict[str, list[list[float]]]
     first: as long as some button is pressed for the first time; again: MOVES more.
     """
     page = opened(browser, url, log)
+    page.locator(VIEWS).first.wait_for()
     first: list[list[float]] = []
     again: list[list[float]] = []
     pressed: set[str] = set()
@@ -225,9 +228,7 @@ def moves(browser: Browser, url: str, log: Path) -> dict[str, list[list[float]]]
         choices = views(page)
         new = [each for each in choices if each not in pressed]
         known = sorted(pressed & set(choices))
-        name = new[0] if new else known[len(again) % len(known)] if known else None
-        if name is None:
-            break  # a page without views
+        name = new[0] if new else known[len(again) % len(known)]
         took = pressing(page, choices[name], log)
         pressed.add(name)
         (first if new else again).append(took)
@@ -237,7 +238,7 @@ def moves(browser: Browser, url: str, log: Path) -> dict[str, list[list[float]]]
 
 def views(page: Page) -> dict[str, Locator]:
     """The buttons that choose a view and aren't chosen, by what is written on them."""
-    buttons = page.locator("[data-testid=stButtonGroup] button[aria-checked=false]").all()
+    buttons = page.locator(f"{VIEWS}[aria-checked=false]").all()
     named = {each.inner_text().strip(): each for each in buttons}
     return {name: each for name, each in named.items() if name and name not in SLOW}
 
@@ -269,9 +270,7 @@ def percentile(values: list[float], share: int) -> float:
 
 def row(found: dict[str, Any]) -> list[str]:
     """A page's figures, as they stand in the table."""
-    visitor = f"{max(0, found['visitor']) / 1e6:.1f}"
-    if not found["again"]:
-        return ["–", "–", "–", "–", visitor]
+    visitor = f"{found['visitor'] / 1e6:.1f}" if found["visitor"] > 5e4 else "under 0.1"
     clock, processor = map(list, zip(*found["again"], strict=True))
     most = max(each for _, each in found["first"])
     late = percentile(processor, 95)

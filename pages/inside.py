@@ -51,7 +51,8 @@ def embeddings(run: Run, files: Files, found: Insides) -> None:
         ["PCA", "t-SNE"],
         default="PCA",
         required=True,
-        key="inside.layout",
+        key="layout",
+        bind="query-params",
         help="PCA: the two directions in which the layer's output differs most. t-SNE keeps "
         f"neighbours side by side; it takes some seconds for the first {first:,} samples, once.",
     )
@@ -64,6 +65,8 @@ def embeddings(run: Run, files: Files, found: Insides) -> None:
     if chosen:
         places = np.array(chosen[:SHOWN])
         gallery(kept, pool_of(files, 0), places, run_id=run.id, seeds=run.recipe.seeds)
+        if len(chosen) > SHOWN:
+            st.caption(f"The first {SHOWN} of the chosen samples; draw around fewer to see others.")
     count = len(next(iter(at.values())))
     st.caption(
         f"Each point is one of {_of_all(count, kept)}, where the model's last hidden layer puts "
