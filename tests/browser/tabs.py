@@ -16,4 +16,5 @@ def fits_a_phone(tab) -> None:
     """On a phone's screen nothing sticks out to the side."""
     tab.set_viewport_size(PHONE)
     wide = "document.querySelector('[data-testid=stMain]').scrollWidth"
+    tab.wait_for_timeout(500)  # charts are drawn anew for the width, and nothing says when
     tab.wait_for_function(f"{wide} <= {PHONE['width']}")
