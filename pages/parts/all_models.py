@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from kdcore import decide_words
@@ -102,7 +104,7 @@ def weighed(
         )
         return
     st.plotly_chart(
-        weigh(rows, cost, budgets, chosen),
+        _drawn(rows, cost, str(budgets), chosen, budgets),
         key=f"figure.{name}",
         on_select=_remember(f"figure.{name}", place),
         selection_mode="points",
@@ -114,6 +116,17 @@ def weighed(
         are = "is" if missing == 1 else "are"
         st.caption(f"{missing} more {are} not drawn: that cost was not measured of them.")
     table_download(lambda: to_take_away(rows, cost, budgets.by), name)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _drawn(
+    rows: pd.DataFrame, cost: Cost, told: str, chosen: str | None, _budgets: Budgets
+) -> go.Figure:
+    """A chart that was drawn before: building one takes longer than all the rest of the page.
+
+    told: the budgets, in a form by which a chart can be found again.
+    """
+    return weigh(rows, cost, _budgets, chosen)
 
 
 def _remember(key: str, place: str) -> Callable[[], None]:
