@@ -21,12 +21,13 @@ check: $(VENV)/installed  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(VENV)/benchmarks-installed  ## ten minutes of timings, for benchmarks/README.md
+bench: $(VENV)/benchmarks-installed  ## half an hour of timings, for benchmarks/README.md
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peers.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/sweep.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/peak.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/stability.py
 	$(BIN)/python benchmarks/clicks.py
+	$(BIN)/python benchmarks/visits.py
 
 # TORCH_INDEX=<URL of a PyTorch wheel index> takes torch and torchvision from there: see README.md
 $(VENV)/installed: requirements.txt

@@ -97,8 +97,6 @@ def watched(settings: Settings) -> Iterator[tuple[str, int, Path]]:
         cwd=ROOT,
         env={
             **os.environ,
-            "KDCORE_HOME": str(settings.home),
-            "KDCORE_DATA": str(settings.data),
             "PYTHONPATH": str(ROOT),
         },
         stdout=subprocess.DEVNULL,
@@ -142,6 +140,8 @@ def trained(settings: Settings, task: str) -> str:
     )
     run = store.submit(recipe, task)
     execute(run.id, settings)
+    if (error := store.get(run.id).error) is not None:
+        raise SystemExit(error)
     return run.id
 
 
@@ -154,7 +154,8 @@ def house() -> Iterator[Settings]:
         (home / "data").mkdir()
         if there.exists():
             (home / "data" / "MNIST").symlink_to(there)
-        settings = Settings(home, home / "data", f"sqlite:///{home / 'kdcore.db'}")
+        os.environ |= {"KDCORE_HOME": str(home), "KDCORE_DATA": str(home / "data")}
+        settings = Settings.from_environment()
         bring_in(Store(settings), Shelf(settings.ready_home() / "artifacts"), settings.gallery)
         yield settings
 

@@ -324,6 +324,18 @@ def test_the_table_of_stability_is_the_one_that_was_measured(script):
     assert len(kept) == len(script("stability").jobs()) == 4
 
 
+# visits
+
+
+def test_the_table_of_visits_is_the_one_that_was_measured(script):
+    visits = script("visits")
+    kept = visits.TABLE.known()
+    assert visits.TABLE.standing() == visits.TABLE.text(kept)
+    for figures in kept.values():
+        for page in figures["pages"].values():
+            assert len(page["again"]) == visits.MOVES
+
+
 # compression
 
 
