@@ -15,7 +15,6 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kdcore.charts import LOOKS, framed
-from kdcore.handover.words import size
 from kdcore.look_charts import class_dumbbells
 from kdcore.result import ARMS
 from kdcore.statistics import Difference, signed
@@ -77,11 +76,11 @@ def pareto(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
         figure.add_scatter(
             x=of["bytes"] / 1000,
             y=100 * of["accuracy"],
-            error_y=_bars(of),
+            error_y=bars(of),
             mode="markers",
             name=look.name,
             marker={"color": look.colour, "symbol": look.marker, "size": 12},
-            customdata=[*zip(of["run"], _between(of), strict=True)],
+            customdata=[*zip(of["run"], between(of), strict=True)],
             hovertemplate=f"{look.name} of %{{customdata[0]}} gets %{{y:.1f}} % right"
             "%{customdata[1]} in %{x:,.3g} kB<extra></extra>",
         )
@@ -104,82 +103,6 @@ def on_front(rows: pd.DataFrame) -> pd.Series:
     return pd.Series(~(smaller & better & strictly).any(1), index=rows.index)
 
 
-def size_steps(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
-    """From the teacher's file to the last one: what each step takes away. rows: model, bytes."""
-    figure = go.Figure()
-    values = list(rows["bytes"] / 1000)
-    names = [looks[model].name for model in rows["model"]]
-    for place, model in enumerate(rows["model"]):
-        look = looks[model]
-        figure.add_bar(
-            x=[names[place]],
-            y=[values[place]],
-            marker={"color": look.colour},
-            text=[size(int(rows["bytes"].iloc[place]))],
-            textposition="outside",
-            hovertemplate=f"The file of {look.name} has %{{text}}<extra></extra>",
-        )
-        if place:
-            before, after = values[place - 1], values[place]
-            share = f"÷ {before / after:.3g}" if after < before else f"× {after / before:.3g}"
-            figure.add_bar(
-                x=[names[place]],
-                y=[abs(before - after)],
-                base=[min(before, after)],
-                marker={"color": "rgba(128,128,128,0.18)", "line": {"color": GREY, "width": 1}},
-                text=[share],
-                textposition="inside",
-                insidetextanchor="middle",
-                hovertemplate=f"{share} from {names[place - 1]} to {names[place]}<extra></extra>",
-            )
-    figure.update_layout(barmode="overlay", showlegend=False, bargap=0.35)
-    figure.update_yaxes(title="file size, kB", range=[0, 1.18 * max(values)])
-    framed(figure, "What did each step take away?", height=340)
-    return figure.update_layout(margin_t=50)
-
-
-def accuracy_steps(rows: pd.DataFrame, looks: Mapping[str, Mark], teacher: float) -> go.Figure:
-    """From the student on labels alone to the last model: what each step brought or cost.
-
-    rows: model, accuracy, low, high, step (points from the row before, NaN in the first).
-    """
-    figure = go.Figure()
-    ticks: list[str] = []
-    names = [looks[model].name for model in rows["model"]]
-    figure.add_scatter(
-        x=names,
-        y=100 * rows["accuracy"],
-        mode="lines",
-        line={"color": GREY, "width": 2, "shape": "hvh"},
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    for place, model in enumerate(rows["model"]):
-        look, row = looks[model], rows.iloc[place]
-        told = names[place] if place == 0 else f"{names[place]}<br>{signed(row['step'])} points"
-        ticks.append(told)
-        figure.add_scatter(
-            x=[names[place]],
-            y=[100 * row["accuracy"]],
-            error_y=_bars(rows.iloc[[place]]),
-            mode="markers",
-            marker={"color": look.colour, "symbol": look.marker, "size": 13},
-            showlegend=False,
-            customdata=_between(rows.iloc[[place]]),
-            hovertemplate=f"{look.name} gets %{{y:.1f}} % right%{{customdata}}<extra></extra>",
-        )
-    figure.add_hline(
-        100 * teacher,
-        line={"color": LOOKS["teacher"].colour, "dash": LOOKS["teacher"].dash, "width": 2},
-        annotation_text="Teacher",
-        annotation_position="bottom left",
-    )
-    figure.update_yaxes(title="test accuracy, % (not from zero)")
-    figure.update_xaxes(range=[-0.5, len(names) - 0.5], tickvals=names, ticktext=ticks)
-    framed(figure, "What did each step bring?", height=340)
-    return figure.update_layout(margin_t=50)
-
-
 def harder(rows: pd.DataFrame, kind: str, looks: Mapping[str, Mark]) -> go.Figure:
     """Accuracy of each model as samples are made harder in one way, with Wilson's intervals."""
     figure = go.Figure()
@@ -189,7 +112,7 @@ def harder(rows: pd.DataFrame, kind: str, looks: Mapping[str, Mark]) -> go.Figur
         figure.add_scatter(
             x=line["words"],
             y=100 * line["accuracy"],
-            error_y=_bars(line),
+            error_y=bars(line),
             mode="lines+markers",
             name=look.name,
             line={"color": look.colour, "dash": look.dash, "width": 2},
@@ -254,14 +177,14 @@ def answer(
     return drawn.update_layout(margin_t=36, title=None)
 
 
-def _bars(rows: pd.DataFrame) -> dict[str, Any]:
-    """Intervals as error bars, none where there is no interval."""
+def bars(rows: pd.DataFrame) -> dict[str, Any]:
+    """Intervals as error bars, none where there is no interval. rows: accuracy, low, high."""
     up = (100 * (rows["high"].clip(upper=1) - rows["accuracy"])).fillna(0)
     down = (100 * (rows["accuracy"] - rows["low"].clip(lower=0))).fillna(0)
     return {"array": up, "arrayminus": down, "thickness": 1.5, "width": 5}
 
 
-def _between(rows: pd.DataFrame) -> list[str]:
+def between(rows: pd.DataFrame) -> list[str]:
     """What a pointer is told of an interval: " (95.6 to 98.5)", nothing where there is none."""
     return [
         "" if pd.isna(low) else f" ({100 * max(low, 0):.1f} to {100 * min(high, 1):.1f})"

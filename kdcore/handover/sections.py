@@ -11,7 +11,7 @@ import pandas as pd
 
 from kdcore import look_charts, look_tables
 from kdcore.answers import Logits
-from kdcore.handover import figures, words
+from kdcore.handover import figures, steps, words
 from kdcore.handover.card import notes, table
 from kdcore.handover.examples import Example, examples, in_words, picture
 from kdcore.handover.facts import Facts, all_answers, class_changes, facts, harder
@@ -92,15 +92,17 @@ def _figures(
     sized = rows.dropna(subset=["bytes"])
     if len(sized):
         drawn.append(draw(figures.pareto(sized, looks), "pareto", sized, note=bars))
-        steps = sized[sized["model"] != "control"]
-        if len(steps) > 1:
-            drawn.append(draw(figures.size_steps(steps, looks), "sizes", steps))
-    brought = rows[rows["model"] != "teacher"].copy()
-    # what was made of the first seed's student is held against that one, not against the mean
-    made_since = ~brought["model"].isin(ARMS)
-    brought["step"] = 100 * brought["accuracy"].diff().where(~made_since, brought["first"].diff())
+        files = sized[sized["model"] != "control"].copy()
+        files["against"] = steps.held_against([*files["model"]])
+        if len(files) > 1:
+            drawn.append(draw(steps.size_steps(files, looks), "sizes", files))
+    brought = steps.brought(rows)
     teacher = float(rows.loc[rows["model"] == "teacher", "accuracy"].iloc[0])
-    drawn.append(draw(figures.accuracy_steps(brought, looks, teacher), "steps", brought, note=bars))
+    note = bars
+    if not set(brought["model"]) <= set(ARMS):
+        note += " Those models' steps begin at that seed's distilled student: the dotted line."
+    climbed = steps.accuracy_steps(brought, looks, teacher)
+    drawn.append(draw(climbed, "steps", brought, note=note))
     if of.answers is not None:
         classes = class_changes(of, answered)
         drawn.append(draw(figures.by_class(classes, looks), "classes", classes))
