@@ -3,13 +3,22 @@
 import hashlib
 import io
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from kdcore.charts import LOOKS
 from kdcore.errors import UploadError
 from kdcore.handover import measured
-from kdcore.handover.elsewhere import Timed, device_chart, elsewhere, in_words, unmatched
+from kdcore.handover.elsewhere import (
+    Timed,
+    device_chart,
+    elsewhere,
+    in_words,
+    missing,
+    unmatched,
+)
 from kdcore.handover.kit import kit
 from tests.devices import measurement
 
@@ -39,6 +48,7 @@ def test_models_are_known_by_their_files_whatever_the_device_calls_them(found):
     assert list(rows["model"]) == ["Teacher"] * 3
     assert list(rows["device_ms"]) == [0.2, 0.1, 1.0]
     assert unmatched(MODELS, found) == ("other",)
+    assert missing(MODELS, found) == ("Student",)
 
 
 def test_only_what_was_measured_alike_is_held_against_each_other(found):
@@ -71,12 +81,22 @@ def test_a_batch_that_was_not_measured_with_one_thread_is_refused(found):
         device_chart(elsewhere(MODELS, found), 32, "a board", "here")
 
 
-def test_the_kit_holds_the_models_and_the_script_that_measures_them():
-    made = kit("measure-me", {"Teacher": TEACHER, "prune 50% of the channels": STUDENT})
+def test_of_two_models_of_one_name_the_one_that_was_not_timed_is_told():
+    twice = [replace(model, name="train on") for model in MODELS]
+    found = measured.read(measurement({"a": TEACHER, "b": STUDENT}, [("a", 1, 1, 0.2)]))
+    assert missing(twice, found) == ("train on",)
+    assert list(elsewhere(twice, found)["device_ms"]) == [0.2]
+
+
+def test_the_kit_holds_every_model_and_the_script_that_measures_them():
+    names = ("Teacher", "prune 50% of the channels", "prune 50 of the channels", "Teacher")
+    contents = (TEACHER, STUDENT, b"another", b"one more")
+    made = kit("measure-me", [*zip(names, contents, strict=True)])
     with zipfile.ZipFile(io.BytesIO(made)) as archive:
-        names = {name.removeprefix("measure-me/") for name in archive.namelist()}
-        assert archive.read("measure-me/prune-50-of-the-channels.onnx") == STUDENT
-    assert names == {
-        *("Teacher.onnx", "prune-50-of-the-channels.onnx"),
-        *("measure_here.py", "requirements.txt", "README.txt"),
-    }
+        files = {Path(name).name: archive.read(name) for name in archive.namelist()}
+    models = (
+        *("01-Teacher.onnx", "02-prune-50-of-the-channels.onnx"),
+        *("03-prune-50-of-the-channels.onnx", "04-Teacher.onnx"),
+    )
+    assert set(files) == {*models, "measure_here.py", "requirements.txt", "README.txt"}
+    assert tuple(files[name] for name in models) == contents

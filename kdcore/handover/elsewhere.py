@@ -57,10 +57,10 @@ def elsewhere(models: Sequence[Timed], found: Measured) -> pd.DataFrame:
     where it was measured; times: how many times as long the device takes. Raises UploadError where
     none of the files is one of these: another model's latency says nothing about these.
     """
-    names = {each.sha256[:HASHED]: each.name for each in found.models}
+    names = _timed_there(found)
     rows = []
     for model in models:
-        there = names.get(model.file.partition(".")[0])
+        there = names.get(_hash(model))
         for cell in found.latency if there is not None else ():
             if cell.model != there:
                 continue
@@ -83,8 +83,24 @@ def elsewhere(models: Sequence[Timed], found: Measured) -> pd.DataFrame:
 
 def unmatched(models: Sequence[Timed], found: Measured) -> tuple[str, ...]:
     """What the device calls those of its files that are none of these models'."""
-    known = {model.file.partition(".")[0] for model in models}
+    known = {_hash(model) for model in models}
     return tuple(each.name for each in found.models if each.sha256[:HASHED] not in known)
+
+
+def missing(models: Sequence[Timed], found: Measured) -> tuple[str, ...]:
+    """The names of these models whose files the device did not time."""
+    there = _timed_there(found)
+    return tuple(model.name for model in models if _hash(model) not in there)
+
+
+def _hash(model: Timed) -> str:
+    return model.file.partition(".")[0]
+
+
+def _timed_there(found: Measured) -> dict[str, str]:
+    """What the device calls each file that it timed, by the beginning of the file's hash."""
+    timed = {cell.model for cell in found.latency}
+    return {each.sha256[:HASHED]: each.name for each in found.models if each.name in timed}
 
 
 def in_words(rows: pd.DataFrame, here: str = "here") -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 from kdcore.handover.bundle import REQUIREMENTS, zipped
@@ -18,12 +18,16 @@ It takes a few minutes, and writes measured.json. Upload that file where this zi
 """
 
 
-def kit(name: str, models: Mapping[str, bytes]) -> bytes:
-    """The zip: ONNX files under these names, and all that it takes to measure them.
+def kit(name: str, models: Sequence[tuple[str, bytes]]) -> bytes:
+    """The zip: ONNX files under these names, numbered, and all that it takes to measure them.
 
-    The same models give the same bytes.
+    Two models may have one name, for a pipeline may do the same twice. The same models give the
+    same bytes.
     """
-    files = {f"{file_stem(each)}.onnx": content for each, content in models.items()}
+    files = {
+        f"{number:02}-{file_stem(each)}.onnx": content
+        for number, (each, content) in enumerate(models, 1)
+    }
     files["measure_here.py"] = Path(here.__file__).read_bytes()
     files["requirements.txt"] = REQUIREMENTS.encode()
     files["README.txt"] = READ_ME.encode()

@@ -7,7 +7,7 @@ models stand whose files it measured.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from threading import Lock
 
@@ -23,6 +23,7 @@ from kdcore.handover.elsewhere import (
     device_name,
     elsewhere,
     in_words,
+    missing,
     unmatched,
 )
 from kdcore.handover.measured import Measured
@@ -58,10 +59,9 @@ def devices(models: Sequence[Timed], name: str, here: str = "here") -> None:
     with st.expander("How fast is it on another device?", icon=":material/devices:"):
         st.markdown(ABOUT)
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            files = {each.name: each.file for each in models}
             st.download_button(
                 "Kit",
-                data=partial(_kit, f"measure-{name}", files, runner().shelf, _turn()),
+                data=partial(_kit, f"measure-{name}", models, runner().shelf, _turn()),
                 file_name=f"measure-{name}.zip",
                 mime="application/zip",
                 icon=":material/package_2:",
@@ -85,12 +85,13 @@ def of_run(run: Run) -> list[Timed]:
     ]
 
 
-def _kit(name: str, files: Mapping[str, str], shelf: Shelf, turn: Lock) -> bytes:
+def _kit(name: str, models: Sequence[Timed], shelf: Shelf, turn: Lock) -> bytes:
     """Called in a thread of its own, where nothing of streamlit may be asked."""
     from kdcore.handover.kit import kit
 
+    files = {each.file: each.name for each in models}  # one that two models share goes in once
     with turn:
-        return kit(name, {each: shelf.get(file) for each, file in files.items()})
+        return kit(name, [(called, shelf.get(file)) for file, called in files.items()])
 
 
 def _kept() -> dict[str, Measured]:
@@ -142,18 +143,17 @@ def _device(models: Sequence[Timed], key: str, found: Measured, name: str, here:
         )
     _chart(rows, device, here, f"{name}-{key[:12]}")
     st.dataframe(in_words(rows, here), hide_index=True, alt=f"Latencies on {device} and {here}.")
-    others = unmatched(models, found)
-    missing = [each.name for each in models if each.name not in set(rows["model"])]
-    st.caption(f"Median of a call, of files of the same content. {_left_out(others, missing)}")
+    others, absent = unmatched(models, found), missing(models, found)
+    st.caption(f"Median of a call, of files of the same content. {_left_out(others, absent)}")
 
 
-def _left_out(others: Sequence[str], missing: Sequence[str]) -> str:
+def _left_out(others: Sequence[str], absent: Sequence[str]) -> str:
     """What was measured there and does not stand here, and the other way round."""
     told = ""
     if others:
         told += f"Also measured there, but of none of these models: {verbatim(', '.join(others))}. "
-    if missing:
-        told += f"Not measured there: {verbatim(', '.join(missing))}."
+    if absent:
+        told += f"Not measured there: {verbatim(', '.join(absent))}."
     return told
 
 

@@ -3,16 +3,19 @@
 import io
 import re
 import zipfile
+from threading import Lock
 
 import pytest
 
 from kdcore.handover import timing
+from kdcore.handover.elsewhere import Timed
 from kdcore.handover.made import Made
 from kdcore.measure import latency
 from kdcore.pipeline import Pipeline
 from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.shelf import Shelf
 from kdcore.stages import run_pipeline
+from pages.parts.devices import _kit
 from pages.parts.handover import MOST_BYTES, bundle_of, report_of
 from tests.devices import measurement
 
@@ -113,3 +116,12 @@ def test_a_finished_runs_models_are_held_against_what_another_device_took(
     table = next(each.value for each in app.dataframe if "Times as long" in each.value)
     assert table["Model"].tolist() == ["Student, distilled"]  # as the bundle calls it: model
     assert table["There"].tolist() == ["5 ms"]
+
+
+def test_the_kit_has_a_file_for_each_model_also_where_a_pipeline_does_the_same_twice(shelf):
+    first, second = shelf.put(b"trained on", "onnx"), shelf.put(b"trained on again", "onnx")
+    models = [Timed("train on", "distilled", file, {1: 0.02}) for file in (first, second, first)]
+    made = _kit("measure-me", models, shelf, Lock())
+    with zipfile.ZipFile(io.BytesIO(made)) as archive:
+        files = [name for name in archive.namelist() if name.endswith(".onnx")]
+        assert [archive.read(name) for name in files] == [b"trained on", b"trained on again"]
