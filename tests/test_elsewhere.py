@@ -2,10 +2,13 @@
 
 import hashlib
 import io
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from kdcore.charts import LOOKS
@@ -74,6 +77,48 @@ def test_here_is_filled_and_there_hollow_in_the_models_own_look(found):
     assert list(there.marker.symbol) == [f"{look.marker}-open"]
     assert "200 µs on a board<br>4 times as long as here" in there.hovertext[0]
     assert figure.layout.title.text == "How fast is it there?"
+
+
+def test_what_is_told_twice_is_drawn_once():
+    told = measurement({"big": TEACHER}, [("big", 1, 1, 0.2)] * 500)
+    rows = elsewhere(MODELS, measured.read(told))
+    assert len(rows) == 1
+    once = elsewhere(MODELS, measured.read(measurement({"big": TEACHER}, [("big", 1, 1, 0.2)])))
+    heights = [device_chart(each, 1, "a board").layout.height for each in (rows, once)]
+    assert heights[0] == heights[1]
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ([(1, 1, 0.2), (1, 1, 0.3)], "two latencies of 'big' for a batch of 1 and 1 thread; "),
+        ([(n, 1, 0.2) for n in range(1, 102)], "101 latencies of 'big', more than 100; "),
+        ([(n, 1, 0.2) for n in range(1, 2_002)], "latency: tuple should have at most 2000 items"),
+        ([(10**30, 1, 0.2)], "latency.0.batch: .* less than or equal to 1000000"),
+        ([(1, 10**30, 0.2)], "latency.0.threads: .* less than or equal to 1000000"),
+        ([(1, 1, 1e300)], "latency.0.p50_ms: .* less than or equal to 10000000"),
+        ([(1, 1, 1e-300)], "latency.0.p50_ms: .* greater than or equal to 0.000001"),
+    ],
+)
+def test_more_than_a_page_can_show_is_refused_in_a_sentence(cells, says):
+    told = measurement({"big": TEACHER}, [("big", *each) for each in cells])
+    with pytest.raises(UploadError, match=says):
+        measured.read(told)
+
+
+def test_two_models_of_one_name_are_refused():
+    told = json.loads(measurement({"big": TEACHER, "small": STUDENT}, []))
+    told["models"][1]["name"] = "big"
+    with pytest.raises(UploadError, match="two models called 'big'"):
+        measured.read(json.dumps(told))
+
+
+def test_the_slowest_and_the_fastest_that_is_taken_in_can_be_drawn_and_listed():
+    ends = [("big", 1, 1, 1e-6), ("small", 1, 1, 8e6)]
+    found = measured.read(measurement({"big": TEACHER, "small": STUDENT}, ends))
+    rows = elsewhere(MODELS, found)
+    assert np.isfinite(device_chart(rows, 1, "a board").layout.xaxis.range).all()
+    assert pa.Table.from_pandas(in_words(rows)).num_rows == 2  # what a page's table is made of
 
 
 def test_a_batch_that_was_not_measured_with_one_thread_is_refused(found):
