@@ -108,7 +108,9 @@ def _upload(models: Sequence[Timed], name: str) -> None:
         max_upload_size=max(1, measured.MOST_BYTES // 1_000_000),
         key=f"devices.upload.{name}.{st.session_state.setdefault('devices.uploads', 0)}",
     )
-    for file in uploaded:
+    if len(uploaded) > MOST_KEPT:
+        st.info(f"The last {MOST_KEPT} of these files are shown, and no more.")
+    for file in uploaded[-MOST_KEPT:]:
         content = file.getvalue()
         key = hashlib.sha256(content).hexdigest()
         if key in _kept():
