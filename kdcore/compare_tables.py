@@ -17,6 +17,7 @@ from kdcore.statistics import (
     Difference,
     Verdict,
     accuracy_text,
+    corrected,
     p_value,
     paired_difference,
     signed,
@@ -258,12 +259,17 @@ def exported(
 ) -> pd.DataFrame:
     """All of it for a spreadsheet, a row a run: settings in words, then numbers as they are.
 
-    Accuracies are shares of the test split; differences are in points.
+    Accuracies are shares of the test split; differences are in points. against.p is of that pair
+    alone; against.p_holm, by which the verdict goes, holds beside all the others (Holm, 1979).
     """
-    return pd.DataFrame([_exported(run, reference, found) for run in runs])
+    held = corrected({letter: each.difference for letter, each in found.items() if each.difference})
+    return pd.DataFrame([_exported(run, reference, found, held) for run in runs])
 
 
-def _exported(run: Lettered, reference: Lettered, found: Mapping[str, Against]) -> dict[str, Any]:
+def _exported(
+    run: Lettered, reference: Lettered, found: Mapping[str, Against], held: Mapping[str, float]
+) -> dict[str, Any]:
+    """held: the p values by letter, corrected."""
     student = run.result.arms["distilled"]
     of = found.get(run.letter, Against())
     gap, single = of.difference, _single(student)
@@ -280,6 +286,7 @@ def _exported(run: Lettered, reference: Lettered, found: Mapping[str, Against]) 
         "against.low": None if gap is None else gap.low,
         "against.high": None if gap is None else gap.high,
         "against.p": None if gap is None else p_value(gap),
+        "against.p_holm": held.get(run.letter),
         "against.verdict": of.verdict,
         "against.seeds": spans(of.seeds),
         "against.reason": of.reason,

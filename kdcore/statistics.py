@@ -101,13 +101,20 @@ def holm(p: Sequence[float]) -> list[float]:
     return adjusted
 
 
+def corrected(differences: Mapping[str, Difference]) -> dict[str, float]:
+    """The p values of several differences, such that they hold together: by Holm's procedure, over
+    those that have an interval; the others have none.
+    """
+    of = {name: p for name, each in differences.items() if (p := p_value(each)) is not None}
+    return dict(zip(of, holm(list(of.values())), strict=True))
+
+
 def verdicts(differences: Mapping[str, Difference]) -> dict[str, Verdict]:
     """What may be said of several differences at once: a claim holds beside all the others.
 
     By Holm's procedure, over those that have an interval; of one alone, it is its own verdict.
     """
-    of = {name: p for name, each in differences.items() if (p := p_value(each)) is not None}
-    together = dict(zip(of, holm(list(of.values())), strict=True))
+    together = corrected(differences)
     return {
         name: "no clear difference" if together.get(name, 0.0) >= 1 - CONFIDENCE else verdict(each)
         for name, each in differences.items()

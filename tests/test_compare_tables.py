@@ -179,6 +179,10 @@ def test_a_verdict_beside_others_is_held_to_what_holds_for_all_of_them():
     assert [each.verdict for each in together(weak).values()] == ["no clear difference"] * 2
     assert together({"B": found["B"]})["B"].verdict == "better"  # alone there is nothing to correct
     assert weak["B"].difference.low > 0
+    rows = exported([reference, *others], reference, together(weak)).set_index("letter")
+    assert rows.loc["B", "against.p"] == pytest.approx(0.044, abs=5e-4)
+    assert rows.loc["B", "against.p_holm"] == pytest.approx(2 * rows.loc["B", "against.p"])
+    assert rows["against.p_holm"].isna().tolist() == [True, False, False]  # none of the reference
 
 
 def test_what_has_no_interval_needs_no_correction():
