@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from kdcore.handover.made import Made
+from kdcore.handover import made as module
+from kdcore.handover.made import BRIEFLY, Made, Passing
 
 
 def in_threads(*calls):
@@ -80,3 +81,17 @@ def test_what_could_not_be_made_says_why_and_is_tried_again():
     with pytest.raises(ValueError, match="no luck"):
         made.get("a", lambda: (_ for _ in ()).throw(ValueError("no luck")))
     assert made.get("a", lambda: b"file") == b"file"
+
+
+def test_a_passing_file_is_made_anew_for_who_asks_later_and_then_kept(monkeypatch):
+    clock, made, calls = [0.0], Made(100), []
+    monkeypatch.setattr(module, "monotonic", lambda: clock[0])
+
+    def make():
+        calls.append(clock[0])
+        return Passing(b"disturbed") if len(calls) == 1 else b"clean"
+
+    found = []
+    for clock[0] in (0, 0.9 * BRIEFLY, 1.1 * BRIEFLY, 100 * BRIEFLY):
+        found.append(made.get("a", make))
+    assert found == [b"disturbed", b"disturbed", b"clean", b"clean"]

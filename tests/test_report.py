@@ -230,6 +230,15 @@ def test_where_models_cannot_be_timed_or_are_too_large_there_is_no_measurement(
     assert timing.timed_here(of) is None
 
 
+def test_who_would_wait_long_for_others_timings_gets_none(of, monkeypatch):
+    monkeypatch.setattr(timing, "_timed", lambda of: "timed")
+    with timing._alone:
+        assert timing.timed_here(of, wait=0.01) is None
+        assert timing.timed_here(of, wait=-5) is None  # has waited elsewhere already
+    assert timing.timed_here(of, wait=-5) == "timed"
+    assert timing.timed_here(of) == "timed"
+
+
 # figures
 
 

@@ -29,14 +29,24 @@ PATIENCE = 60.0
 """Seconds after which something else is wrong with this machine."""
 
 
-def timed_here(of: Finished) -> Measured | None:
+def timed_here(of: Finished, wait: float = PATIENCE) -> Measured | None:
     """What measure_here.py finds of the run's files on this machine, in about SECONDS.
 
-    It is a process of its own: the time of the processor is counted for a whole process, and a
-    page's has other work. None where nothing is kept, the models are too large, or it failed.
+    wait: seconds for others' timings to end. None where they take longer, nothing is kept, the
+    models are too large, or it failed.
     """
-    if not of.files or not _affordable(of):
+    if not affordable(of) or not _alone.acquire(timeout=max(0.0, wait)):
         return None
+    try:
+        return _timed(of)
+    finally:
+        _alone.release()
+
+
+def _timed(of: Finished) -> Measured | None:
+    """It is a process of its own: the time of the processor is counted for a whole process, and a
+    page's has other work.
+    """
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{place}.onnx" for place in range(len(of.files))]
         for path, content in zip(paths, of.files.values(), strict=True):
@@ -45,8 +55,7 @@ def timed_here(of: Finished) -> Measured | None:
         files = [str(path) for path in paths]
         words = [sys.executable, here.__file__, *files, "--within", str(SECONDS), "--out", str(out)]
         try:
-            with _alone:
-                done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
+            done = subprocess.run(words, capture_output=True, text=True, timeout=PATIENCE)
             if done.returncode == 0:
                 return measured.read(out.read_bytes())
             log.warning("models were not measured: %s", done.stderr.strip()[-300:])
@@ -55,8 +64,9 @@ def timed_here(of: Finished) -> Measured | None:
     return None
 
 
-def _affordable(of: Finished) -> bool:
-    if of.answers is None:
+def affordable(of: Finished) -> bool:
+    """Whether the models are kept, and small enough to be timed for a report."""
+    if not of.files or of.answers is None:
         return False
     shape = of.answers.inputs.shape[1:]
     try:

@@ -3,11 +3,12 @@
 import io
 import re
 import zipfile
+from math import inf
 from threading import Lock
 
 import pytest
 
-from kdcore.handover import timing
+from kdcore.handover import facts, measured, timing
 from kdcore.handover.elsewhere import Timed
 from kdcore.handover.made import Made
 from kdcore.measure import latency
@@ -86,6 +87,27 @@ def test_the_report_times_the_models_here_and_holds_what_a_pipeline_made_of_the_
         one_sample = re.findall(r'<td class="left">([^<]+)</td><td>1</td><td>1</td>', measured)
         assert len(one_sample) == models
         assert "Memory of one answer" in measured
+
+
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_report_whose_timing_was_disturbed_or_failed_is_made_anew_after_a_while(
+    failed, store, finished, shelf, monkeypatch
+):
+    run, pipelines, made = finished("to hand over"), Pipelines(store), Made(MOST_BYTES)
+    student = shelf.get(run.result.artifacts["distilled.onnx"])
+    found = measured.read(measurement({"distilled": student}, [("distilled", 1, 1, 0.2)]))
+    noisy = tuple(cell.model_copy(update={"noisy": True}) for cell in found.latency)
+    first = None if failed else found.model_copy(update={"latency": noisy})
+    taken = [first, found]
+    monkeypatch.setattr(timing, "timed_here", lambda of, wait: taken.pop(0))
+    monkeypatch.setattr(facts, "PAGE_MACS", 1.0)
+    page = report_of(run, shelf, pipelines, made)
+    assert report_of(run, shelf, pipelines, made) is page  # who asks together gets the same
+    monkeypatch.setattr("kdcore.handover.made.monotonic", lambda: inf)
+    again = report_of(run, shelf, pipelines, made)
+    assert b"<p>Measured on a board" in again
+    assert b'<td class="left">noisy' not in again
+    assert taken == []
 
 
 def test_where_a_file_is_gone_the_buttons_say_so(open_app, finished, shelf):
