@@ -33,8 +33,9 @@ def test_each_model_made_since_is_held_against_the_first_seeds_student_and_none_
 
 def test_the_figure_of_steps_says_so_and_rises_or_falls_from_that_students_level(rows):
     drawn = steps.accuracy_steps(steps.brought(rows), figures.marks(MODELS), 0.97)
-    assert [tick.partition("<br>")[2] for tick in drawn.layout.xaxis.ticktext] == [
-        *("", "+5.0 points", "−1.0 points", "0.0 points"),
+    assert list(drawn.layout.xaxis.ticktext) == [
+        *("Labels alone", "Distilled<br>+5.0 points", "static int8<br>−1.0 points"),
+        "dynamic int8<br>0.0 points",
     ]
     climbs, level = drawn.data[:2]
     assert list(climbs.y) == pytest.approx([90, 95])
@@ -58,3 +59,15 @@ def test_a_further_models_file_is_so_many_times_smaller_than_the_students(rows):
 
 def test_where_the_students_file_is_not_known_nothing_is_held_against_it():
     assert steps.held_against(["teacher", "int8"]) == ["", ""]
+
+
+def test_few_names_of_short_words_stand_upright_and_long_ones_turn_where_they_must(rows):
+    def axis(last):
+        models = [*MODELS[:-1], last]
+        drawn = steps.brought(rows.assign(model=models))
+        return steps.accuracy_steps(drawn, figures.marks(models), 0.97).layout.xaxis
+
+    after = axis("dynamic int8 after 2 stages")
+    assert after.ticktext[-1] == "dynamic int8<br>after 2<br>stages<br>0.0 points"
+    assert after.tickangle == 0
+    assert axis("a-name-without-any-room").tickangle is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import nan
+from textwrap import wrap
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -20,6 +21,10 @@ from kdcore.statistics import signed
 
 WHOLE = "distilled"
 """What further models were made of."""
+
+MOST_UPRIGHT, LINE = 4, 12
+"""So many names, in lines of so many letters, stand side by side on a phone without being turned.
+"""
 
 
 def held_against(models: Sequence[str]) -> list[str]:
@@ -78,6 +83,7 @@ def size_steps(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
                 insidetextanchor="middle",
                 hovertemplate=f"{share} from {began} to {look.name}<extra></extra>",
             )
+    _name(figure, [looks[model].name for model in rows["model"]])
     figure.update_layout(barmode="overlay", showlegend=False, bargap=0.35)
     figure.update_yaxes(title="file size, kB", range=[0, 1.18 * max(kilobytes.values())])
     framed(figure, "What did each step take away?", height=340)
@@ -90,13 +96,10 @@ def accuracy_steps(rows: pd.DataFrame, looks: Mapping[str, Mark], teacher: float
     rows: of `brought`, with low and high.
     """
     figure = go.Figure()
-    ticks: list[str] = []
     names = [looks[model].name for model in rows["model"]]
     _add_levels(figure, rows, names)
     for place, model in enumerate(rows["model"]):
         look, row = looks[model], rows.iloc[place]
-        told = f"{names[place]}<br>{signed(row['step'])} points" if row["against"] else names[place]
-        ticks.append(told)
         figure.add_scatter(
             x=[names[place]],
             y=[100 * row["accuracy"]],
@@ -114,9 +117,23 @@ def accuracy_steps(rows: pd.DataFrame, looks: Mapping[str, Mark], teacher: float
         annotation_position="bottom left",
     )
     figure.update_yaxes(title="test accuracy, % (not from zero)")
-    figure.update_xaxes(range=[-0.5, len(names) - 0.5], tickvals=names, ticktext=ticks)
+    held = zip(rows["step"], rows["against"], strict=True)
+    _name(figure, names, [f"<br>{signed(step)} points" if other else "" for step, other in held])
+    figure.update_xaxes(range=[-0.5, len(names) - 0.5])
     framed(figure, "What did each step bring?", height=340)
     return figure.update_layout(margin_t=50)
+
+
+def _name(figure: go.Figure, names: Sequence[str], below: Sequence[str] | None = None) -> None:
+    """Names under the places of the horizontal axis, in short lines; below: what follows each."""
+    lines = [wrap(name, LINE, break_long_words=False, break_on_hyphens=False) for name in names]
+    upright = len(names) <= MOST_UPRIGHT and all(len(line) <= LINE for of in lines for line in of)
+    told = ["<br>".join(of) for of in lines]
+    figure.update_xaxes(
+        tickvals=[*names],
+        ticktext=[name + more for name, more in zip(told, below or [""] * len(told), strict=True)],
+        tickangle=0 if upright else None,
+    )
 
 
 def _add_levels(figure: go.Figure, rows: pd.DataFrame, names: Sequence[str]) -> None:
