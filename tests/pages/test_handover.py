@@ -16,7 +16,7 @@ from kdcore.pipeline import Pipeline
 from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.shelf import Shelf
 from kdcore.stages import run_pipeline
-from pages.parts.devices import _kit
+from pages.parts.devices import MOST_KEPT, _kit
 from pages.parts.handover import MOST_BYTES, bundle_of, report_of
 from tests.devices import measurement
 
@@ -138,6 +138,24 @@ def test_a_finished_runs_models_are_held_against_what_another_device_took(
     table = next(each.value for each in app.dataframe if "Times as long" in each.value)
     assert table["Model"].tolist() == ["Student, distilled"]  # as the bundle calls it: model
     assert table["There"].tolist() == ["5 ms"]
+
+
+def test_of_more_measurements_than_are_kept_the_last_ones_stay_at_every_click(
+    open_app, finished, settings
+):
+    run = finished("to be measured elsewhere")
+    student = Shelf(settings.home / "artifacts").get(run.result.artifacts["distilled.onnx"])
+    cells, files = [("model", 1, 1, 5.0)], {"model": student}
+    names = [f"board {number}" for number in range(MOST_KEPT + 1)]
+    told = [measurement(files, cells, name).encode() for name in names]
+    app = open_app(run=run.id)
+    (uploader,) = app.file_uploader
+    app = uploader.set_value([("measured.json", each, "application/json") for each in told]).run()
+    for _ in range(2):
+        assert "The last 8 of these files are shown, and no more." in [i.value for i in app.info]
+        shown = [each.value for each in app.markdown if each.value.startswith("**board")]
+        assert [each.partition(" \\(")[0] for each in shown] == [f"**{name}" for name in names[1:]]
+        app = app.run()
 
 
 def test_the_kit_has_a_file_for_each_model_also_where_a_pipeline_does_the_same_twice(shelf):
