@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import statistics
 import subprocess
@@ -239,9 +240,12 @@ def moves(browser: Browser, url: str, log: Path) -> dict[str, list[list[float]]]
 
 def views(page: Page) -> dict[str, Locator]:
     """The buttons that choose a view and aren't chosen, by what is written on them."""
-    buttons = page.locator(f"{VIEWS}[aria-checked=false]").all()
-    named = {each.inner_text().strip(): each for each in buttons}
-    return {name: each for name, each in named.items() if name and name not in SLOW}
+    free = page.locator(f"{VIEWS}[aria-checked=false]")
+    names = {name.strip() for name in free.all_inner_texts()}  # all at once: some may be drawn anew
+    return {
+        name: free.filter(has_text=re.compile(f"^\\s*{re.escape(name)}\\s*$")).first
+        for name in sorted(names.difference(("", *SLOW)))
+    }
 
 
 def pressing(page: Page, button: Locator, log: Path) -> list[float]:
