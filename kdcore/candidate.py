@@ -76,8 +76,10 @@ class Candidates:
         with one_thread():
             yield from fetched(recipe)
             room = Classroom(recipe, self.shelf, self._renewed())
-            yield from room.train_teachers()
-            self._remember_to_close(room)
+            try:
+                yield from room.train_teachers()
+            finally:
+                self._teachers |= {id(network): network for network in room.own}
             yield from room.train_students(("distilled",))
             held = room.split("validation")
             found = []
@@ -100,11 +102,6 @@ class Candidates:
             self._shared = Shared()
         self._tried += 1
         return self._shared
-
-    def _remember_to_close(self, room: Classroom) -> None:
-        for member in room.members["teacher"]:
-            if isinstance(member.network, OnnxTeacher):
-                self._teachers[id(member.network)] = member.network
 
     def _cost(self, room: Classroom) -> Cost:
         """Of the first seed's student, by the same protocol as a run's."""

@@ -75,8 +75,9 @@ class Classroom:
     members: each arm's networks, in the order of the seeds; assistants: each link's; reused:
     whether every teacher came from the shelf; compared, precision: what `Result` tells under these
     names; photographed: whether the first seed's students, where they are small, keep their weights
-    at each report. shared: with recipes that are run beside this one, so that nothing is trained or
-    asked twice. Raises RecipeError on what cannot be run.
+    at each report; own: own teachers, each with a process once it is asked, which `close` ends.
+    shared: with recipes that are run beside this one, so that nothing is trained or asked twice.
+    Raises RecipeError on what cannot be run.
     """
 
     def __init__(self, recipe: Recipe, shelf: Shelf, shared: Shared | None = None) -> None:
@@ -90,6 +91,12 @@ class Classroom:
         self.compared: list[tuple[str, str, str]] = []
         self.precision: Precision = "float32"
         self.photographed = False
+        self.own: list[OnnxTeacher] = []
+
+    def close(self) -> None:
+        """Let go of what was opened for own teachers."""
+        for network in self.own:
+            network.close()
 
     def split(self, name: Literal["validation", "test"]) -> Split:
         """A split's samples, normalised; the test split is made for whoever asks for it alone."""
@@ -127,6 +134,8 @@ class Classroom:
         member, trained = yield from self.shared.once_told(
             ("teacher", key, arm), lambda: self._made(arm, choice, seed, part, key)
         )
+        if isinstance(member.network, OnnxTeacher):  # noted before it is asked anything
+            self.own.append(member.network)
         if trained:
             self.reused = False
         if arm is not None and not member.told:

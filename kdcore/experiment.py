@@ -157,9 +157,7 @@ class Experiment:
 
     def close(self) -> None:
         """Let go of what was opened for an own teacher."""
-        for member in self.members["teacher"]:
-            if isinstance(member.network, OnnxTeacher):
-                member.network.close()
+        self.room.close()
 
     # the verdict
 

@@ -182,8 +182,7 @@ def _pace(pipeline: Pipeline, scratch: Shelf, *, rounding: bool) -> tuple[float,
     from kdcore.train.threads import one_thread
 
     stage = max(pipeline.tunes(), key=lambda tune: tune.steps)
-    with one_thread():
-        room = Classroom(_barely_taught(pipeline.recipe), scratch)
+    with one_thread(), closing(Classroom(_barely_taught(pipeline.recipe), scratch)) as room:
         for _ in (*room.train_teachers(), *room.train_students()):
             pass
         (student,), (teacher, *_) = room.members["distilled"], room.members["teacher"]

@@ -69,7 +69,7 @@ def run_members(
                 yield place, error
     finally:
         for room in rooms:
-            _close(room)
+            room.close()
 
 
 def steps(
@@ -99,13 +99,6 @@ def _trained(
     yield from room.train_teachers()
     yield from room.train_students()
     return room
-
-
-def _close(room: Classroom) -> None:
-    """Let go of what was opened for an own teacher."""
-    for member in room.members["teacher"]:
-        if isinstance(member.network, OnnxTeacher):
-            member.network.close()
 
 
 class Line:

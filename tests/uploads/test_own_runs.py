@@ -1,10 +1,13 @@
 """A run whose teacher was brought along: the same protocol, and nothing of it is trained."""
 
+import psutil
 import pytest
 
 from kdcore import uploads
 from kdcore.errors import RecipeError, UploadError
 from kdcore.experiment import check, run, steps
+from kdcore.forecast import pipeline_forecast
+from kdcore.pipeline import Pipeline
 from kdcore.recipe import Recipe
 from kdcore.result import Event, Result
 from kdcore.shelf import Shelf
@@ -46,6 +49,12 @@ def changed(recipe: Recipe, **values) -> Recipe:
 def taught_by(recipe: Recipe, own, **more) -> Recipe:
     teacher = {"architecture": own.architecture, "options": own.options, "weights": own.name}
     return changed(recipe, teacher=teacher, **more)
+
+
+def hosts() -> list[int]:
+    """The processes in which own models answer, by their numbers."""
+    children = psutil.Process().children(recursive=True)
+    return [each.pid for each in children if "onnx_host" in " ".join(each.cmdline())]
 
 
 def test_an_onnx_teacher_teaches_as_the_network_it_was_exported_from(trained, taught):
@@ -131,11 +140,23 @@ def test_a_model_of_other_classes_is_said_before_anything_is_trained(quick, home
 
 
 def test_a_model_that_fails_leaves_no_process_behind(quick, home, shelf):
-    import psutil
-
     table_of_other_size = linear(("N", 1, 9, 9))  # resized to, so that it runs
     content = table_of_other_size.SerializeToString()
     own = uploads.keep(uploads.look(content, "Nine"), content, home)
     run(taught_by(quick, own), shelf=shelf)
-    children = psutil.Process().children(recursive=True)
-    assert not [each for each in children if "onnx_host" in " ".join(each.cmdline())]
+    assert hosts() == []
+
+
+def test_a_forecast_leaves_no_process_behind(quick, onnx, shelf):
+    tuned = [{"kind": "fine-tune", "steps": 20}]
+    pipeline = Pipeline(recipe=taught_by(quick, onnx), stages=tuned)
+    assert pipeline_forecast(pipeline, shelf).told
+    assert hosts() == []
+
+
+def test_a_run_that_is_stopped_at_its_first_word_leaves_no_process_behind(quick, onnx, shelf):
+    happenings = steps(taught_by(quick, onnx), shelf)
+    assert next(happenings).arm == "teacher"
+    assert len(hosts()) == 1
+    happenings.close()
+    assert hosts() == []
