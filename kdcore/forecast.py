@@ -140,8 +140,7 @@ def pipeline_forecast(pipeline: Pipeline, shelf: Shelf) -> Forecast:
 
     Pruned networks learn quicker than told here, for it is the whole student that is tried.
     """
-    members = pipeline.members()
-    recipes = list({member.recipe.id: member.recipe for member in members}.values())
+    members, recipes = pipeline.members(), pipeline.recipes()
     found = forecast(recipes, shelf)
     if not found.told:
         return found

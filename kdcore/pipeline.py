@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from itertools import product
+from functools import lru_cache
+from itertools import islice, product
 from math import prod
 from typing import Annotated, ClassVar, Literal
 
@@ -15,6 +17,9 @@ from kdcore.sweep import LEADING, SPECIAL, Axis, Values, put_at, told_twice
 from kdcore.validation import Written
 
 MOST_MEMBERS = 1_000
+
+KEPT = 8
+"""Pipelines whose members are kept: a page asks for the same ones at each click."""
 
 OF_RECIPE = "recipe."
 """Before an axis' field, where it is one of the recipe's."""
@@ -196,15 +201,22 @@ class Pipeline(Written):
     def members(self) -> list[Pipeline]:
         """Each combination's pipeline, without axes, in the order of `settings`.
 
-        Raises RecipeError where one of them is no pipeline.
+        Equal recipes among them are one object. Raises RecipeError where one of them is no
+        pipeline.
         """
-        found = []
-        for setting in self.settings():
-            values = self.model_dump(mode="json", exclude={"axes"})
-            for field in sorted(setting, key=lambda each: each not in _FIRST):
-                _put(values, field, setting[field])
-            found.append(Pipeline(**values))
-        return found
+        return list(_members(self.to_json()))
+
+    def member(self, place: int) -> Pipeline:
+        """The member of that place alone, counted from 0, without making the others."""
+        return Pipeline(**_values(self._plain(), next(islice(self.settings(), place, None))))
+
+    def recipes(self) -> list[Recipe]:
+        """The different recipes of its members, in their order."""
+        return list({id(member.recipe): member.recipe for member in self.members()}.values())
+
+    def _plain(self) -> str:
+        """The same without axes, as text."""
+        return self.model_dump_json(exclude={"axes"})
 
     def tunes(self) -> list[FineTune]:
         """All trainings on, in the order in which they happen."""
@@ -213,11 +225,7 @@ class Pipeline(Written):
     @property
     def training_id(self) -> str:
         """Content hash: pipelines of one such id train the same, whatever else they do."""
-        told = [
-            [member.recipe.id, [tune.model_dump(mode="json") for tune in member.tunes()]]
-            for member in self.members()
-        ]
-        return content_hash([told, [stage.kind for stage in self.stages]])
+        return _training_id(self.to_json())
 
     def learns_to_round(self) -> bool:
         """Whether the last of its trainings on is one to int8."""
@@ -229,6 +237,45 @@ class Pipeline(Written):
         """Content hash: pipelines of one id give the same numbers."""
         told = self.model_dump(mode="json", exclude={"title"})
         return content_hash({**told, "recipe": self.recipe.id})
+
+
+@lru_cache(maxsize=KEPT)
+def _members(text: str) -> tuple[Pipeline, ...]:
+    """All members of a pipeline that is given as text.
+
+    Each recipe is read and kept once: a thousand members have but a few, mostly.
+    """
+    pipeline = Pipeline.from_json(text)
+    plain, found = pipeline._plain(), list[Pipeline]()
+    by_text, by_id = dict[str, Recipe](), dict[str, Recipe]()
+    for setting in pipeline.settings():
+        values = _values(plain, setting)
+        spelled = json.dumps(values["recipe"])
+        if spelled not in by_text:
+            recipe = Pipeline(**values).recipe
+            by_text[spelled] = by_id.setdefault(recipe.id, recipe)
+        found.append(Pipeline(**{**values, "recipe": by_text[spelled]}))
+    return tuple(found)
+
+
+@lru_cache(maxsize=32 * KEPT)
+def _training_id(text: str) -> str:
+    """`Pipeline.training_id` of a pipeline that is given as text."""
+    pipeline = Pipeline.from_json(text)
+    ids = {id(recipe): recipe.id for recipe in pipeline.recipes()}
+    told = [
+        [ids[id(member.recipe)], [tune.model_dump(mode="json") for tune in member.tunes()]]
+        for member in pipeline.members()
+    ]
+    return content_hash([told, [stage.kind for stage in pipeline.stages]])
+
+
+def _values(plain: str, setting: dict[str, JsonValue]) -> Values:
+    """A member as JSON knows it: the pipeline without axes, given as text, at that setting."""
+    values: Values = json.loads(plain)
+    for field in sorted(setting, key=lambda each: each not in _FIRST):
+        _put(values, field, setting[field])
+    return values
 
 
 def trainings(stage: FineTune | Prune | Quantize | Share) -> list[FineTune]:

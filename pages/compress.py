@@ -75,9 +75,8 @@ def controls(recipe: Recipe | None, origin: str) -> None:
 
 def effort(pipeline: Pipeline) -> str:
     """How many networks are trained, as far as a recipe tells."""
-    members, seeds = pipeline.members(), len(pipeline.recipe.seeds)
-    recipes = {member.recipe.id: member.recipe for member in members}
-    scheme = pipeline.recipe.scheme
+    members, recipes = pipeline.members(), pipeline.recipes()
+    seeds, scheme = len(pipeline.recipe.seeds), pipeline.recipe.scheme
     teachers = 1 if pipeline.recipe.teachers == "one" else seeds
     students = 2 * seeds * len(recipes)
     plain = not (scheme.assistants or scheme.co_teachers or scheme.peers) and len(recipes) == 1
@@ -95,7 +94,7 @@ def foresee(pipeline: Pipeline) -> tuple[Foreseen, ...] | str | None:
     """What shapes tell, or the sentence that says why it cannot be done; None while nobody has
     the time to look.
     """
-    first = pipeline.members()[0]
+    first = pipeline.member(0)
     asked = st.session_state.get(FORESEEN)
     if asked is not None and asked[0] == first.id:
         return asked[1]

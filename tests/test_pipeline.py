@@ -72,6 +72,44 @@ def test_without_axes_a_pipeline_is_its_own_only_member():
     assert one.members() == [one]
 
 
+VARIED = [
+    {"field": "stages.0.share", "values": [0.3, 0.5]},
+    {"field": "recipe.temperature", "values": [1, 4, 4.0]},
+]
+
+
+def test_a_member_made_alone_is_the_one_of_that_place():
+    one = Pipeline(stages=STAGES, axes=VARIED)
+    assert [one.member(place) for place in range(len(one))] == one.members()
+    assert Pipeline(stages=STAGES).member(0) == Pipeline(stages=STAGES)
+
+
+def test_members_of_equal_recipes_share_one_and_it_counts_once():
+    one = Pipeline(stages=STAGES, axes=VARIED)
+    cold, hot = one.recipes()
+    assert (cold.temperature, hot.temperature) == (1.0, 4.0)
+    shared = [member.recipe for member in one.members()]
+    assert all(a is b for a, b in zip(shared, [cold, hot, hot] * 2, strict=True))
+
+
+def test_members_are_made_once_for_all_pipelines_that_are_equal():
+    one, other = (Pipeline(stages=STAGES, axes=VARIED) for _ in range(2))
+    one.members().clear()
+    assert other.members()[5] is one.members()[5]
+    named = other.model_copy(update={"title": "named"})
+    assert {member.title for member in named.members()} == {"named"}
+
+
+def test_pipelines_that_train_alike_have_one_training_id_whatever_else_they_do():
+    def of(share, steps, title=""):
+        stages = [{"kind": "prune", "share": share}, {"kind": "fine-tune"}]
+        axes = [{"field": "stages.1.steps", "values": steps}]
+        return Pipeline(title=title, stages=stages, axes=axes).training_id
+
+    assert of(0.3, [10, 20]) == of(0.5, [10, 20], "named")
+    assert of(0.3, [10, 20]) != of(0.3, [10, 30])
+
+
 @pytest.mark.parametrize(
     ("stages", "said"),
     [

@@ -372,8 +372,7 @@ def forecast(work: Sweep | Pipeline, settings: Settings) -> Forecast | None:
 
     if _one_at_a_time.locked():
         return None
-    members = work.members()
-    recipes = [each.recipe if isinstance(each, Pipeline) else each for each in members]
+    recipes = work.recipes() if isinstance(work, Pipeline) else work.members()
     if not _data_are_there(recipes, settings):
         return UNTOLD  # what downloading them takes is another matter
     if not _one_at_a_time.acquire(blocking=False):

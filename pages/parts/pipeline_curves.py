@@ -21,7 +21,7 @@ def live_curves(run: PipelineRun) -> None:
     if not told and not laps:
         return
     level = _level(told or runner().pipelines.heard(run.id, _began(run, run.place))[0])
-    _draw(run.pipeline.members()[run.place], told, laps, level, f"{run.id}.live")
+    _draw(run.pipeline.member(run.place), told, laps, level, f"{run.id}.live")
 
 
 def kept_curves(run: PipelineRun, place: int) -> None:
@@ -31,7 +31,7 @@ def kept_curves(run: PipelineRun, place: int) -> None:
         return
     with st.expander("How did they learn?", icon=":material/show_chart:"):
         level = _level(told or _kept(run.id, run.attempt, _began(run, place))[0])
-        _draw(run.pipeline.members()[place], told, laps, level, run.id, ended=True)
+        _draw(run.pipeline.member(place), told, laps, level, run.id, ended=True)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
@@ -41,10 +41,8 @@ def _kept(pipeline_id: str, attempt: int, place: int) -> tuple[list[Event], list
 
 def _began(run: PipelineRun, place: int) -> int:
     """The first member of the same recipe: its students' training was told under that one."""
-    members = run.pipeline.members()
-    return next(
-        first for first in range(place + 1) if members[first].recipe == members[place].recipe
-    )
+    recipes = [member.recipe for member in run.pipeline.members()]
+    return next(first for first in range(place + 1) if recipes[first] is recipes[place])
 
 
 def _draw(

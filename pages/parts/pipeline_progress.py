@@ -103,7 +103,7 @@ def _under_way(run: PipelineRun) -> None:
 
 def _stage(run: PipelineRun, now: Progress) -> tuple[str, float]:
     """The stage that is under way, and the share of it that is done."""
-    pipeline = run.pipeline.members()[run.place]
+    pipeline = run.pipeline.member(run.place)
     count = len(pipeline.stages)
     # what has a row is judged; the rest of the whole is this stage's
     number = len(after_stages(run.members[run.place].rows)) + 1
