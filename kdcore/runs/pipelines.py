@@ -24,7 +24,15 @@ from kdcore.errors import KdError, RunError
 from kdcore.pipeline import Pipeline
 from kdcore.result import Event, Progress
 from kdcore.runs import rows
-from kdcore.runs.records import LISTED, RESTARTABLE, UNFINISHED, Silent, State, unreadable
+from kdcore.runs.records import (
+    LISTED,
+    RESTARTABLE,
+    UNFINISHED,
+    Listed,
+    Silent,
+    State,
+    unreadable,
+)
 from kdcore.runs.schema import artifacts, pipeline_events, pipeline_files, pipelines
 from kdcore.runs.store import Store
 from kdcore.waterfall import Lap, PipelineResult
@@ -261,14 +269,24 @@ class Pipelines:
         """The results of the newest pipelines that are done, each under its id and name; of one
         with axes there is a result for each setting, named after it.
         """
-        found = []
-        for run in self.find(limit, "done"):
-            for setting, member in zip(run.pipeline.settings(), run.members, strict=True):
-                if member.result is not None:
-                    words = ", ".join(f"{field} {value}" for field, value in setting.items())
-                    name = f"{run.name}: {words}" if words else run.name
-                    found.append((run.id, name, member.result))
-        return found
+        return [(run.id, *each) for run in self.find(limit, "done") for each in _named(run)]
+
+    def listed(self, limit: int = LISTED) -> list[Listed]:
+        """The same pipelines without what they gave, of which nothing is read."""
+        columns = (pipelines.c.id, pipelines.c.name, pipelines.c.created)
+        newest = (pipelines.c.created.desc(), pipelines.c.id)
+        query = select(*columns).where(pipelines.c.state == "done").order_by(*newest).limit(limit)
+        with self._store.begin() as connection:
+            return [Listed(*row) for row in connection.execute(query)]
+
+    def results(self, pipeline_id: str) -> list[tuple[str, PipelineResult]]:
+        """One pipeline's results under their names, as in `done`; none where it is gone, or where
+        this version cannot read it.
+        """
+        query = select(pipelines).where(pipelines.c.id == pipeline_id)
+        with self._store.begin() as connection:
+            found = rows.readable(connection.execute(query).all(), _pipeline)
+        return [each for run in found for each in _named(run)]
 
     def silent(self, since: float) -> list[Silent]:
         """Unfinished pipelines that gave no sign of life after that time."""
@@ -280,6 +298,16 @@ class Pipelines:
         query = select(func.count()).where(pipelines.c.state.in_(UNFINISHED))
         with self._store.begin() as connection:
             return connection.scalar(query) or 0
+
+
+def _named(run: PipelineRun) -> list[tuple[str, PipelineResult]]:
+    """Its results, each under its name and what its setting sets."""
+    found = []
+    for setting, member in zip(run.pipeline.settings(), run.members, strict=True):
+        if member.result is not None:
+            words = ", ".join(f"{field} {value}" for field, value in setting.items())
+            found.append((f"{run.name}: {words}" if words else run.name, member.result))
+    return found
 
 
 def _spelled(heard: Sequence[Heard]) -> str:

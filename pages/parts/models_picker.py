@@ -6,6 +6,7 @@ import streamlit as st
 
 from kdcore.model_table import SHARE, Model, machines, merged, of_pipeline, of_run
 from kdcore.runs.store import LISTED, Listed
+from pages.parts.finished_pipelines import results_of
 from pages.parts.services import catalogue, runner, store
 
 DATA, TIMED = "models.data", "models.timed"
@@ -14,19 +15,19 @@ DATA, TIMED = "models.data", "models.timed"
 
 def finished_models() -> list[Model]:
     """The models of all done runs and pipelines, the newest runs first, each model once."""
-    pipelines = runner().pipelines.find(state="done")
-    return _read(tuple(store().done()), tuple((each.id, each.name) for each in pipelines))
+    return _read(tuple(store().done()), tuple(runner().pipelines.listed()))
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the finished runs …")
-def _read(listed: tuple[Listed, ...], pipelines: tuple[tuple[str, str], ...]) -> list[Model]:
+def _read(listed: tuple[Listed, ...], pipelines: tuple[Listed, ...]) -> list[Model]:
     """What is finished stays as it is, but for the names, which these hold."""
     found: list[Model] = []
     for run in store().find(states=("done",), limit=LISTED):
         if run.result is not None:
             found += of_run(run.id, run.name, run.result, gallery=run.shown)
-    for pipeline_id, name, result in runner().pipelines.done() if pipelines else ():
-        found += of_pipeline(pipeline_id, name, result)
+    for pipeline in pipelines:
+        for name, result in results_of(pipeline.id):
+            found += of_pipeline(pipeline.id, name, result)
     return merged(found)
 
 

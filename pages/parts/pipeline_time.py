@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import streamlit as st
-
 from kdcore import forecast
 from kdcore.pipeline import Pipeline
-from kdcore.waterfall import PipelineResult
+from pages.parts.finished_pipelines import results_of
 from pages.parts.services import runner
 from pages.parts.widgets import duration
 
@@ -33,14 +31,9 @@ def foretell(pipeline: Pipeline) -> Estimate | None:
         return None
     if not found.told:
         return Estimate(known=False)
-    rest = forecast.aside(pipeline, _earlier(len(runner().pipelines.find(state="done"))))
-    return Estimate(True, found.seconds(workers=1), rest)
-
-
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _earlier(count: int) -> list[PipelineResult]:
-    """What the newest pipelines gave; read anew once more of them have ended."""
-    return [result for _, _, result in runner().pipelines.done()]
+    done = runner().pipelines.listed()
+    earlier = [result for each in done for _, result in results_of(each.id)]
+    return Estimate(True, found.seconds(workers=1), forecast.aside(pipeline, earlier))
 
 
 def label(ahead: int, told: Estimate | None) -> str:

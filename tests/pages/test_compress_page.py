@@ -281,6 +281,24 @@ def test_what_is_not_known_of_the_time_is_said(open_page, finished, monkeypatch,
     assert said in text(app)
 
 
+def test_the_newest_pipelines_are_gone_by_each_of_them_read_once(
+    open_page, kept, pipelines, result, monkeypatch
+):
+    read, whole = [], Pipelines.results
+    monkeypatch.setattr(Pipelines, "results", lambda of, each: read.append(each) or whole(of, each))
+    monkeypatch.setattr(Runner, "forecast", lambda self, pipeline: Forecast(4.0, 20.0))
+    took = lambda seconds: kept(members=[Member(result.rows, replace(result, aside=seconds))])  # noqa: E731
+    first = took(14.0)
+    app = open_page(pipeline=kept("cancelled").id)
+    app.run()
+    assert "all the rest about 14 s" in text(app)
+    pipelines.delete(first.id)
+    second = took(28.0)  # there are as many as before
+    app.run()
+    assert "all the rest about 28 s" in text(app)
+    assert read == [first.id, second.id]
+
+
 # while it trains
 
 

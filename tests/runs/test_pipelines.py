@@ -71,6 +71,23 @@ def test_what_came_of_a_pipeline_is_read_as_it_was_told(pipelines, settings, res
     assert [each[1:] for each in pipelines.done()] == [("mine", result)]
 
 
+def test_what_is_done_is_listed_without_being_read_and_its_results_are_had_by_its_id(
+    pipelines, settings, result, monkeypatch
+):
+    told = told_of(result)
+    first, second = (pipelines.submit(PIPELINE, name).id for name in ("first", "second"))
+    for pipeline_id in (second, first):
+        acting(monkeypatch, *told)
+        worker.execute_pipeline(pipeline_id, settings)
+    pipelines.submit(PIPELINE, "not done")
+    assert pipelines.results(second) == [("second", result)]
+    assert pipelines.results("of no pipeline") == []
+    monkeypatch.setattr("kdcore.runs.pipelines._pipeline", None)  # nothing can be read
+    assert [(each.id, each.name) for each in pipelines.listed()] == [
+        *((second, "second"), (first, "first"))
+    ]
+
+
 def test_rows_are_told_of_before_the_end(pipelines, settings, result, monkeypatch):
     seen = []
     look = lambda: seen.append(pipelines.find()[0])  # noqa: E731
