@@ -12,6 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from kdcore.charts import LOOKS, Look, framed
+from kdcore.outcome import plain
 from kdcore.pipeline_tables import difference_text, kilobytes
 from kdcore.spoken import NONE
 from kdcore.statistics import accuracy_text, mean, spread, verdict
@@ -46,10 +47,7 @@ def setting_words(setting: Mapping[str, Any], sides: Sequence[Side]) -> str:
 
 
 def _name(setting: Mapping[str, Any], of: Side) -> str:
-    value = setting[of.field]
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return of.names[of.values.index(value)]
+    return of.names[of.values.index(plain(setting[of.field]))]
 
 
 def settings_rows(

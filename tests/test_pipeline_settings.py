@@ -3,9 +3,10 @@
 import pytest
 
 from kdcore.charts import LOOKS
-from kdcore.pipeline_settings import settings_chart, settings_rows, settings_shown
+from kdcore.pipeline_settings import setting_words, settings_chart, settings_rows, settings_shown
 from kdcore.shelf import Shelf
-from kdcore.sweep_charts import CHOSEN, Side
+from kdcore.sweep import Axis
+from kdcore.sweep_charts import CHOSEN, Side, side
 from tests.piped import row
 
 SETTINGS = [{"stages.0.share": share} for share in (0.25, 0.5, 0.75, 0.9)]
@@ -59,3 +60,19 @@ def test_the_table_has_all_settings_also_those_that_failed_or_are_to_come(found)
     assert list(shown["Stage 1: share"]) == ["¼", "½", "¾", "0.9"]
     assert list(shown["On disk, kB"]) == ["4.00", "2.00", "–", "–"]
     assert list(shown["State"]) == ["", "", "less than one channel", "to come"]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ([[8], [16]], ["[8]", "[16]"]),
+        ([{"widths": [8]}, {"widths": [16]}], ["{'widths': [8]}", "{'widths': [16]}"]),
+        ([None, 0.5], ["as usual", "0.5"]),
+        ([4, 0.5], ["4", "0.5"]),
+        ([False, True], ["False", "True"]),
+    ],
+)
+def test_whatever_an_axis_may_take_has_its_words(values, names):
+    axis = Axis(field="recipe.of", values=values)
+    told = [setting_words({axis.field: value}, [side(axis, ())]) for value in axis.values]
+    assert told == [f"recipe.of {name}" for name in names]

@@ -214,6 +214,26 @@ def test_of_several_settings_one_is_looked_at_at_a_time(open_page, kept, result)
     assert len(charts(app)) == 1
 
 
+@pytest.mark.parametrize(
+    ("field", "values", "names"),
+    [
+        ("recipe.student.options.widths", [[8], [16]], ["[8]", "[16]"]),
+        ("recipe.hard_weight", [None, 0.5], ["as usual", "0.5"]),
+    ],
+)
+def test_settings_that_are_lists_or_left_open_are_shown_too(
+    open_page, kept, result, field, values, names
+):
+    axes = [{"field": field, "values": values}]
+    several = Pipeline(**PIPELINE.model_dump(exclude={"axes"}), axes=axes)
+    run = kept("cancelled", [Member(result.rows, result), Member()], pipeline=several)
+    app = open_page(pipeline=run.id)
+    assert [each.value for each in app.error] == []
+    choice = next(each for each in app.selectbox if each.label == "Setting shown below")
+    assert all(map(str.endswith, choice.options, names))
+    assert len(choice.options) == 2
+
+
 def test_settings_are_compared_after_any_of_the_stages(open_page, kept, result):
     axes = [{"field": "stages.1.steps", "values": [20, 40]}]
     several = Pipeline(**PIPELINE.model_dump(exclude={"axes"}), axes=axes)
