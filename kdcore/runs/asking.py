@@ -12,7 +12,7 @@ from kdcore.errors import KdError
 from kdcore.forecast import UNTOLD, Forecast
 from kdcore.pipeline import Pipeline
 from kdcore.recipe import ModelChoice
-from kdcore.runs.line import Line
+from kdcore.runs.line import Line, addresses
 from kdcore.samples import Samples
 from kdcore.settings import Settings
 from kdcore.sweep import Sweep
@@ -53,7 +53,7 @@ class Asking(Line):
 
             return sizes(ModelChoice.model_validate_json(text), input_shape, classes)
 
-        workers = list(client.scheduler_info(n_workers=1)["workers"])
+        workers = addresses(client, 1)
         if not workers:
             return None
         asked = self._aside.submit(client.run, measure, choice.model_dump_json(), workers=workers)
@@ -138,16 +138,18 @@ class Asking(Line):
 
         try:
             found = self._asked_aside(look)
+            if found is not None:
+                self._remember(key, found)
         except KdError as error:  # it is said again where the sweep is run
             log.info("no forecast: %s", error)
-            found = UNTOLD
-        try:
-            if found is not None:
-                while len(self._forecasts) >= FORECASTS:
-                    self._forecasts.pop(next(iter(self._forecasts)))
-                self._forecasts[key] = found
-        finally:
+            self._remember(key, UNTOLD)
+        finally:  # whatever went wrong, the next one who asks is answered
             self._foreseeing.release()
+
+    def _remember(self, key: str, found: Forecast) -> None:
+        while len(self._forecasts) >= FORECASTS:
+            self._forecasts.pop(next(iter(self._forecasts)))
+        self._forecasts[key] = found
 
     def _asked_aside(self, look: Callable[[dict[str, str]], Any]) -> Any:
         """What the first worker answers that is not at work; None where there is none."""
@@ -155,7 +157,7 @@ class Asking(Line):
         if client is None or client.status != "running":
             return None
         environment = self.settings.environment()
-        for worker in client.scheduler_info(n_workers=-1)["workers"]:
+        for worker in addresses(client, -1):
             try:
                 (found,) = client.run(look, environment, workers=[worker]).values()
             except KdError:

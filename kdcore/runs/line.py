@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 import threading
 import time
@@ -11,6 +12,8 @@ from kdcore.errors import RunError
 from kdcore.runs.cluster import address, answers
 from kdcore.runs.processes import LOG, started
 from kdcore.settings import Settings
+
+log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 CONNECT_SECONDS = 10.0
@@ -112,7 +115,16 @@ class Line:
 
 def workers_of(client: Any) -> int:
     """How many tasks its cluster works on at a time, 1 at least."""
-    return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+    return max(1, len(addresses(client, -1)))
+
+
+def addresses(client: Any, count: int) -> list[str]:
+    """Of so many of its workers at most, -1 for all; none where the cluster has just ended."""
+    try:
+        return list(client.scheduler_info(n_workers=count)["workers"])
+    except Exception as error:  # whatever a closing line raises; who needs it connects anew
+        log.warning("no answer from the cluster: %s", error)
+        return []
 
 
 def keys_of(client: Any) -> set[str]:
@@ -134,5 +146,5 @@ def _warm_all(client: Any) -> None:
 
         warm_up()
 
-    for worker in client.scheduler_info(n_workers=-1)["workers"]:
+    for worker in addresses(client, -1):
         fire_and_forget(client.submit(warm_up, workers=[worker], pure=False))
