@@ -264,7 +264,11 @@ def _training_id(text: str) -> str:
     pipeline = Pipeline.from_json(text)
     ids = {id(recipe): recipe.id for recipe in pipeline.recipes()}
     told = [
-        [ids[id(member.recipe)], [tune.model_dump(mode="json") for tune in member.tunes()]]
+        [
+            ids[id(member.recipe)],
+            [tune.model_dump(mode="json") for tune in member.tunes()],
+            member.learns_to_round(),  # which takes several times as long a step
+        ]
         for member in pipeline.members()
     ]
     return content_hash([told, [stage.kind for stage in pipeline.stages]])

@@ -108,6 +108,10 @@ def test_pipelines_that_train_alike_have_one_training_id_whatever_else_they_do()
 
     assert of(0.3, [10, 20]) == of(0.5, [10, 20], "named")
     assert of(0.3, [10, 20]) != of(0.3, [10, 30])
+    tune = {"kind": "fine-tune", "steps": 10}
+    plain = [{"kind": "prune", "rounds": 2, "between": tune}, {"kind": "quantize"}]
+    rounding = [{"kind": "prune"}, {"kind": "quantize", "how": "aware", "tune": tune}]
+    assert Pipeline(stages=plain).training_id != Pipeline(stages=rounding).training_id
 
 
 @pytest.mark.parametrize(
