@@ -154,16 +154,19 @@ class Runner(Asking, Handing):
 
     def reconcile_soon(self) -> None:
         """Look, in the background and not too often, for runs that nobody works on."""
-        if time.monotonic() - self._reconciled < RECONCILE_SECONDS:
+        recently = time.monotonic() - self._reconciled < RECONCILE_SECONDS
+        if recently or self._reconciling.locked():
             return
         self._reconciled = time.monotonic()
         threading.Thread(target=self._reconcile_quietly, daemon=True).start()
 
     def reconcile(self) -> None:
-        """Mark unfinished runs as interrupted that are silent and unknown to their scheduler."""
-        if not self._reconciling.acquire(blocking=False):
-            return  # another thread is at it
-        try:
+        """Mark unfinished runs as interrupted that are silent and unknown to their scheduler.
+
+        Waits for a look that another thread has begun, and looks again: that one may have been
+        too early to see what the caller knows of.
+        """
+        with self._reconciling:
             since = time.time() - SILENT_SECONDS
             silent: list[tuple[Callable[..., bool], Silent]] = []
             for kept in (self.store, self.searches, self.pipelines):
@@ -173,8 +176,6 @@ class Runner(Asking, Handing):
                 keys = known[run.cluster]
                 if keys is not None and not any(key.startswith(f"{run.task}-") for key in keys):
                     interrupt(run.run_id, silent_since=since)
-        finally:
-            self._reconciling.release()
 
     def _reconcile_quietly(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import threading
 import time
 from contextlib import suppress
 
@@ -307,16 +308,28 @@ def test_a_page_waits_but_a_moment_for_sizes(run_it, quick, monkeypatch):
     assert time.monotonic() - began < 1.0
 
 
-def test_of_two_who_look_for_lost_runs_at_once_one_does(run_it, monkeypatch):
-    looks = []
-    with run_it._reconciling, monkeypatch.context() as patched:
-        patched.setattr(run_it.store, "silent", lambda since: looks.append(1) or [])
-        run_it.reconcile()
-        assert looks == []
+def test_who_asks_for_lost_runs_waits_for_a_look_that_has_begun_and_looks_again(run_it, quick):
+    lost = run_it.store.submit(quick, "lost while another looked")
+    with run_it._reconciling, pytest.MonkeyPatch.context() as patched:
+        patched.setattr(runner, "SILENT_SECONDS", -1.0)
+        asked = threading.Thread(target=run_it.reconcile)
+        asked.start()
+        asked.join(0.2)
+        assert asked.is_alive()
         run_it._reconciling.release()
-        run_it.reconcile()
-        assert looks == [1]
+        asked.join(30)
         run_it._reconciling.acquire()
+    assert state(run_it, lost) == "interrupted"
+
+
+def test_no_look_for_lost_runs_begins_in_the_background_while_one_goes_on(run_it, monkeypatch):
+    looks = []
+    monkeypatch.setattr(run_it, "_reconcile_quietly", lambda: looks.append(1))
+    run_it._reconciled = 0.0
+    with run_it._reconciling:
+        run_it.reconcile_soon()
+    assert looks == []
+    assert eventually(lambda: run_it.reconcile_soon() or looks == [1])
 
 
 def test_a_scheduler_that_does_not_answer_is_a_sentence(home, monkeypatch, quick):
