@@ -38,6 +38,7 @@ from kdcore.result import (
     Latency,
     Progress,
     Result,
+    with_costs,
 )
 from kdcore.setting import Setting
 from kdcore.settings import Settings
@@ -136,14 +137,22 @@ class Experiment:
     def steps(self) -> Iterator[Event | Progress | Result]:
         """All of it, the verdict first, then what is inside the models, and what they cost."""
         self.room.photographed = self.setting.data.input_shape == (2,)
-        yield from self.room.train_teachers()
-        yield from self.room.train_students()
+        yield from self.train()
         self.observed = {id(self.members[arm][0]): Observed() for arm in ARMS}
         result, outputs = yield from self.judge()
         yield result
         yield Progress("measuring", 0.0, None)
-        artifacts = {**self._keep_logits(outputs), insides.ROLE: self._keep_insides()}
-        yield (yield from self._measured(replace(result, artifacts=artifacts)))
+        files = yield from self.exported()
+        artifacts = {**self.kept(outputs, files), insides.ROLE: self._keep_insides()}
+        latency = yield from self._timed(files)
+        costing = with_costs(result, {arm: len(file) for arm, file in files.items()}, latency)
+        seconds = time.perf_counter() - self.room.began
+        yield replace(costing, artifacts=artifacts, seconds=seconds)
+
+    def train(self) -> Generator[Event | Progress, None, None]:
+        """The teacher or teachers, then all students."""
+        yield from self.room.train_teachers()
+        yield from self.room.train_students()
 
     def judge(self) -> Generator[Progress, None, tuple[Result, dict[ArmName, Pairs]]]:
         """What the trained models are worth on the test split, and their answers."""
@@ -233,6 +242,27 @@ class Experiment:
 
     # what is kept and measured
 
+    def exported(self) -> Generator[Progress, None, dict[ArmName, bytes]]:
+        """The ONNX files of the first seed's three models."""
+        files = {}
+        for number, arm in enumerate(ARMS, 1):
+            files[arm] = self._file(self.members[arm][0].network)
+            yield Progress("measuring", number / (2 * len(ARMS)), None)
+        return files
+
+    def kept(self, outputs: dict[ArmName, Pairs], files: dict[ArmName, bytes]) -> dict[str, str]:
+        """What the models answered, and the first seed's files, put on the shelf; from what each
+        is to its name there. outputs: of `judge`; files: of `exported`.
+        """
+        roles = self._keep_logits(outputs)
+        for arm, content in files.items():
+            network = self.members[arm][0].network
+            if not isinstance(network, OnnxTeacher):  # that one is kept already, as it came
+                roles[f"{arm}.onnx"] = self.shelf.put(content, "onnx")
+                weights = packed(network.state_dict())
+                roles[f"{arm}.safetensors"] = self.shelf.put(weights, "safetensors")
+        return roles
+
     def _keep_logits(self, outputs: dict[ArmName, Pairs]) -> dict[str, str]:
         """The three models' last test logits, the labels and the samples: the first few for a
         browser, and, of a larger test set, as many as the budget holds in files of their own; and
@@ -271,35 +301,16 @@ class Experiment:
         )
         return self.shelf.put(insides.pack(found), "npz")
 
-    def _measured(self, result: Result) -> Generator[Progress, None, Result]:
-        """Export the first seed's three models, and measure the very files."""
-        networks = {arm: self.members[arm][0].network for arm in ARMS}
-        files, artifacts = {}, dict(result.artifacts)
-        for number, (arm, network) in enumerate(networks.items(), 1):
-            files[arm] = self._file(network)
-            if not isinstance(network, OnnxTeacher):  # that one is kept already, as it came
-                weights = packed(network.state_dict())
-                artifacts[f"{arm}.onnx"] = self.shelf.put(files[arm], "onnx")
-                artifacts[f"{arm}.safetensors"] = self.shelf.put(weights, "safetensors")
-            yield Progress("measuring", number / (2 * len(ARMS)), None)
-        timings = {}
+    def _timed(
+        self, files: dict[ArmName, bytes]
+    ) -> Generator[Progress, None, dict[ArmName, tuple[Latency, ...]]]:
+        """The latencies of the very files, at each batch size."""
+        share, taken = 0.5 / len(LATENCY_BATCHES), []
         for number, batch in enumerate(LATENCY_BATCHES):
-            measuring = self._latencies(files, batch)
-            share = 0.5 / len(LATENCY_BATCHES)
-            timings[batch] = yield from telling(
-                "measuring", measuring, start=0.5 + number * share, scale=share
-            )
-        arms = {}
-        for arm in ARMS:
-            latency = tuple(timings[batch][arm] for batch in LATENCY_BATCHES)
-            arms[arm] = replace(
-                result.arms[arm],
-                onnx_bytes=len(files[arm]),
-                latency_ms=latency[0].median_ms,
-                latency=latency,
-            )
-        seconds = time.perf_counter() - self.room.began
-        return replace(result, arms=arms, artifacts=artifacts, seconds=seconds)
+            timings = self._latencies(files, batch)
+            start = 0.5 + number * share
+            taken.append((yield from telling("measuring", timings, start=start, scale=share)))
+        return {arm: tuple(timings[arm] for timings in taken) for arm in ARMS}
 
     def _file(self, network: nn.Module) -> bytes:
         if isinstance(network, OnnxTeacher):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
@@ -150,6 +150,24 @@ class Result:
     def from_json(cls, text: str | bytes) -> Result:
         """Read a result that `to_json` wrote."""
         return _adapter().validate_json(text)
+
+
+def with_costs(
+    result: Result, sizes: Mapping[ArmName, int], latency: Mapping[ArmName, tuple[Latency, ...]]
+) -> Result:
+    """A result with what its models cost. sizes: bytes of their ONNX files; latency: by batch
+    size, that of one sample first; empty where it was not measured.
+    """
+    arms = {
+        arm: replace(
+            each,
+            onnx_bytes=sizes[arm],
+            latency_ms=latency[arm][0].median_ms if latency[arm] else None,
+            latency=latency[arm],
+        )
+        for arm, each in result.arms.items()
+    }
+    return replace(result, arms=arms)
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from kdcore.pipeline import Pipeline
-from kdcore.result import Latency
+from kdcore.result import Latency, Result
 from kdcore.statistics import Difference, mean, spread, verdict
 
 if TYPE_CHECKING:
@@ -73,6 +73,12 @@ class Row:
     latency: tuple[Latency, ...] = ()
 
 
+def files_of(rows: Iterable[Row]) -> set[str]:
+    """The names of their files on the shelf."""
+    files = (row.file for row in rows)
+    return {name for file in files for name in (file.onnx, file.weights, file.packed) if name}
+
+
 @dataclass(frozen=True)
 class Lap:
     """A student on its way through a training on: what it reads of the validation split.
@@ -115,7 +121,8 @@ class PipelineResult:
     seconds: from its beginning to its end, the training of students included that pipelines run
     beside it begin from as well. sensitivity: of each layer, where the pipeline looked for the most
     sensitive. aside: the seconds in which nothing was trained, but models were exported, quantized,
-    judged and measured; None where an older version did not tell.
+    judged and measured; None where an older version did not tell. run: that of the recipe, from
+    which the stages began, with its files on the shelf; None of an older version.
     """
 
     pipeline: Pipeline
@@ -124,6 +131,12 @@ class PipelineResult:
     seconds: float
     sensitivity: tuple[Sensitivity, ...] = ()
     aside: float | None = None
+    run: Result | None = None
+
+    @property
+    def files(self) -> set[str]:
+        """The names of its files on the shelf."""
+        return files_of(self.rows) | (set(self.run.artifacts.values()) if self.run else set())
 
     def to_json(self, indent: int | None = None) -> str:
         """JSON that `from_json` reads back to an equal result."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -11,7 +12,7 @@ import safetensors.torch
 import torch
 from onnx import numpy_helper
 
-from kdcore import models
+from kdcore import experiment, insides, models
 from kdcore.classroom import Classroom
 from kdcore.compress.channels import load_pruned
 from kdcore.compress.sensitivity import answers
@@ -20,7 +21,7 @@ from kdcore.errors import DivergedError, RecipeError
 from kdcore.measure import latency
 from kdcore.pipeline import FineTune, Pipeline
 from kdcore.recipe import Recipe
-from kdcore.result import Event, Progress
+from kdcore.result import ARMS, Event, Progress
 from kdcore.shelf import Shelf
 from kdcore.stages import run_members, run_pipeline
 from kdcore.stages.judging import model_of
@@ -93,6 +94,35 @@ def named(result: PipelineResult) -> dict[str, Row]:
 
 def weights(kept: Shelf, row: Row) -> dict[str, torch.Tensor]:
     return safetensors.torch.load(kept.get(row.file.weights))
+
+
+# the run that the stages begin from
+
+
+def test_it_is_that_of_the_recipe_to_the_byte(smaller, kept):
+    result, alone = smaller[0], experiment.run(Recipe(**RECIPE), shelf=kept)
+    for arm in ARMS:
+        here, there = result.run.arms[arm], alone.arms[arm]
+        assert replace(here, latency_ms=None, latency=()) == replace(
+            there, latency_ms=None, latency=()
+        )
+    assert result.run.difference == alone.difference
+    inside = {insides.ROLE}  # of that a pipeline keeps nothing
+    assert result.run.artifacts == {k: v for k, v in alone.artifacts.items() if k not in inside}
+
+
+def test_its_models_are_the_first_rows_with_the_latencies_taken_there(smaller):
+    result = smaller[0]
+    for arm, row in zip(ARMS, result.rows, strict=False):
+        assert result.run.arms[arm].accuracy == row.accuracy
+        assert result.run.arms[arm].onnx_bytes == row.bytes
+        assert result.run.arms[arm].latency == row.latency
+        assert result.run.artifacts[f"{arm}.onnx"] == row.file.onnx
+
+
+def test_all_its_files_are_on_the_shelf(smaller, kept):
+    assert smaller[0].files >= set(smaller[0].run.artifacts.values())
+    assert all((kept.folder / name).is_file() for name in smaller[0].files)
 
 
 # rows

@@ -35,7 +35,7 @@ from kdcore.runs.records import (
 )
 from kdcore.runs.schema import artifacts, pipeline_events, pipeline_files, pipelines
 from kdcore.runs.store import Store
-from kdcore.waterfall import Lap, PipelineResult
+from kdcore.waterfall import Lap, PipelineResult, files_of
 
 Heard = Event | Lap
 """What a member tells while it trains."""
@@ -316,8 +316,8 @@ def _spelled(heard: Sequence[Heard]) -> str:
 
 def _files(members: Sequence[Member]) -> set[str]:
     """Names of all files that came of a pipeline."""
-    files = [row.file for member in members for row in member.rows]
-    return {name for file in files for name in (file.onnx, file.weights, file.packed) if name}
+    found = (each.result.files if each.result else files_of(each.rows) for each in members)
+    return set().union(*found)
 
 
 @lru_cache(maxsize=1)

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
-from kdcore.classroom import Classroom, telling
+from kdcore.classroom import Classroom, packed, telling
+from kdcore.compress.ranges import Samples
 from kdcore.errors import KdError
-from kdcore.experiment import LATENCY_BATCHES, default_shelf, fetched, machine
+from kdcore.experiment import LATENCY_BATCHES, Experiment, default_shelf, fetched, machine
 from kdcore.measure.latency import timing
 from kdcore.measure.onnx_file import same_work
 from kdcore.pipeline import Pipeline, told, trainings
-from kdcore.result import ArmName, Event, Latency, Progress
+from kdcore.result import ARMS, ArmName, Event, Latency, Progress, Result, with_costs
 from kdcore.setting import Setting
 from kdcore.shared import Shared
 from kdcore.shelf import Shelf
-from kdcore.stages.judging import Judge, Model, model_of, model_of_pieces
+from kdcore.stages.judging import Judge, Model, model_of_pieces
 from kdcore.stages.work import Keeping, Piece, check, tuned, work
 from kdcore.train.loop import Report
 from kdcore.train.threads import one_thread
@@ -26,6 +27,9 @@ from kdcore.uploads.network import OnnxTeacher, latencies_apart
 from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, Lap, PipelineResult, Row
 
 Happening = Event | Progress | Lap | Row | PipelineResult
+
+ENDS: dict[ArmName, str] = {"teacher": TEACHER, "control": CONTROL, "distilled": ORIGINAL}
+"""The first rows: what the stages begin from."""
 
 ESTIMATE_SECONDS = 2.0
 """So long nobody says how much of a stage is left."""
@@ -86,26 +90,44 @@ def steps(
         yield from fetched(pipeline.recipe)
         check(pipeline, Setting(pipeline.recipe))
         key = ("students of a pipeline", pipeline.recipe.id)
-        room = yield from shared.once_told(key, partial(_trained, pipeline, shelf, rooms))
-        yield from Line(pipeline, room, shelf, began).steps()
+        begun = yield from shared.once_told(key, partial(_trained, pipeline, shelf, rooms))
+        yield from Line(pipeline, begun, shelf, began).steps()
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What the stages begin from: a recipe's run, but for its latencies, and what came of it.
+
+    run: with its files on the shelf; answers: to the test samples, (N, C) for each seed; files: the
+    first seed's ONNX files.
+    """
+
+    room: Classroom
+    run: Result
+    answers: Mapping[ArmName, list[Samples]]
+    files: Mapping[ArmName, bytes]
 
 
 def _trained(
     pipeline: Pipeline, shelf: Shelf, rooms: list[Classroom]
-) -> Generator[Event | Progress, None, Classroom]:
+) -> Generator[Event | Progress, None, Begun]:
     """The recipe's teacher and students."""
-    room = Classroom(pipeline.recipe, shelf)
-    rooms.append(room)
-    yield from room.train_teachers()
-    yield from room.train_students()
-    return room
+    experiment = Experiment(pipeline.recipe, shelf)
+    rooms.append(experiment.room)
+    yield from experiment.train()
+    result, outputs = yield from experiment.judge()
+    files = yield from experiment.exported()
+    run = replace(result, artifacts=experiment.kept(outputs, files))
+    answers = {arm: [last.numpy() for last, _ in pairs] for arm, pairs in outputs.items()}
+    return Begun(experiment.room, run, answers, files)
 
 
 class Line:
-    """A room's distilled students on their way through the stages of one pipeline."""
+    """The distilled students of a run on their way through the stages of one pipeline."""
 
-    def __init__(self, pipeline: Pipeline, room: Classroom, shelf: Shelf, began: float) -> None:
-        self.pipeline, self.room, self.shelf, self.began = pipeline, room, shelf, began
+    def __init__(self, pipeline: Pipeline, begun: Begun, shelf: Shelf, began: float) -> None:
+        self.pipeline, self.begun, self.shelf, self.began = pipeline, begun, shelf, began
+        self.room = room = begun.room
         self.shape = room.setting.data.input_shape
         self.keeping = Keeping()
         self.rows: list[Row] = []
@@ -162,11 +184,7 @@ class Line:
     def _ends(self) -> Generator[Row, None, Judge]:
         """The teacher, the student on labels alone, and the distilled one."""
         test = self.room.split("test")
-        names: dict[ArmName, str] = {"teacher": TEACHER, "control": CONTROL, "distilled": ORIGINAL}
-        models = {
-            arm: model_of(name, [each.network for each in self.room.members[arm]], test, self.shape)
-            for arm, name in names.items()
-        }
+        models = {arm: self._end(arm) for arm in ARMS}
         judge = Judge(
             *(test.labels.numpy(), models["teacher"].answers, models["distilled"].answers),
             *(self.shape, self.shelf),
@@ -174,6 +192,12 @@ class Line:
         for model in models.values():
             yield self._add(judge, model)
         return judge
+
+    def _end(self, arm: ArmName) -> Model:
+        network, content = self.room.members[arm][0].network, self.begun.files[arm]
+        own = isinstance(network, OnnxTeacher)  # kept as it came
+        weights = b"" if own else packed(network.state_dict())
+        return Model(ENDS[arm], self.begun.answers[arm], network, content, weights=weights)
 
     def _trained_on(self, judge: Judge) -> Generator[Progress | Lap | Row, None, Row]:
         """The distilled student with all the further steps, and nothing else done to it."""
@@ -224,7 +248,13 @@ class Line:
         now = time.perf_counter()
         aside = now - self.seated - self.training
         found = (machine(), now - self.began, self.keeping.sensitivity, aside)
-        return PipelineResult(self.pipeline, rows, *found)
+        return PipelineResult(self.pipeline, rows, *found, self._run(rows))
+
+    def _run(self, rows: Sequence[Row]) -> Result:
+        """The recipe's run, with the latencies that were taken beside those of the stages."""
+        latency = {arm: row.latency for arm, row in zip(ARMS, rows, strict=False)}
+        sizes = {arm: len(content) for arm, content in self.begun.files.items()}
+        return with_costs(self.begun.run, sizes, latency)
 
     def _latencies(self, batch: int) -> Generator[float, None, dict[str, Latency]]:
         files = {str(place): content for place, content in enumerate(self.files)}
