@@ -24,23 +24,14 @@ from kdcore.errors import KdError, RunError
 from kdcore.pipeline import Pipeline
 from kdcore.result import Event, Progress
 from kdcore.runs import rows
-from kdcore.runs.records import (
-    LISTED,
-    RESTARTABLE,
-    UNFINISHED,
-    Listed,
-    Silent,
-    State,
-    unreadable,
-)
+from kdcore.runs.jobs import Jobs
+from kdcore.runs.records import LISTED, RESTARTABLE, UNFINISHED, Listed, State, unreadable
 from kdcore.runs.schema import artifacts, pipeline_events, pipeline_files, pipelines
 from kdcore.runs.store import Store
 from kdcore.waterfall import Lap, PipelineResult, files_of
 
 Heard = Event | Lap
 """What a member tells while it trains."""
-
-INTERRUPTED = "the engine stopped while it was under way; nothing is wrong with the pipeline"
 
 
 @dataclass(frozen=True)
@@ -96,32 +87,17 @@ class PipelineRun:
         return self.state not in UNFINISHED
 
 
-class Pipelines:
-    """The pipelines of a store. Every method raises StoreError where the database cannot be used,
-    and RunError where there is no such pipeline or its state forbids what is asked.
-    """
+class Pipelines(Jobs[PipelineRun]):
+    """The pipelines of a store."""
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        super().__init__(store, pipelines, "pipeline", _pipeline)
 
     # commands of a page
 
     def submit(self, pipeline: Pipeline, name: str, cluster: str | None = None) -> PipelineRun:
         """Queue a pipeline under a name for people, for that cluster."""
-        pipeline_id, now = secrets.token_hex(5), time.time()
-        values = {
-            **{"id": pipeline_id, "pipeline": pipeline.to_json(), "name": name[:200]},
-            **{"state": "queued", "created": now, "heartbeat": now, "cluster": cluster},
-        }
-        with self._store.begin() as connection:
-            connection.execute(insert(pipelines).values(values))
-        return self.get(pipeline_id)
-
-    def request_stop(self, pipeline_id: str) -> PipelineRun:
-        """Stop a queued pipeline at once, one under way as soon as it tells of itself."""
-        with self._store.begin() as connection:
-            rows.stop(connection, pipelines, pipeline_id)
-        return self.get(pipeline_id)
+        return self._queue(secrets.token_hex(5), pipeline.to_json(), name, cluster)
 
     def restart(self, pipeline_id: str, cluster: str | None = None) -> PipelineRun:
         """Queue one again that was cancelled, failed or interrupted, under its own id."""
@@ -143,11 +119,7 @@ class Pipelines:
 
     def delete(self, pipeline_id: str) -> tuple[str, ...]:
         """Delete an ended pipeline; returns the names of files that nothing else needs."""
-        found = self.get(pipeline_id)
-        if not found.ended:
-            raise RunError(
-                f"pipeline {found.name!r} is {found.state}; stop it before you delete it"
-            )
+        self._refuse_unended(pipeline_id)
         name, of = pipeline_files.c.name, pipeline_files.c.pipeline_id
         with self._store.begin() as connection:
             others = select(name).where(of != pipeline_id)
@@ -156,7 +128,7 @@ class Pipelines:
                 .where(of == pipeline_id)
                 .where(name.not_in(others), name.not_in(select(artifacts.c.name)))
             ).all()
-            connection.execute(delete(pipeline_files).where(of == pipeline_id))
+            _forget(connection, pipeline_id)
             connection.execute(delete(pipelines).where(pipelines.c.id == pipeline_id))
         return tuple(orphans)
 
@@ -177,8 +149,7 @@ class Pipelines:
                 unwanted = update(pipelines).where(*mine)
                 connection.execute(unwanted.values(state="cancelled", finished=now))
                 return None
-            for table in (pipeline_files, pipeline_events):
-                connection.execute(delete(table).where(table.c.pipeline_id == pipeline_id))
+            _forget(connection, pipeline_id)
         return self.get(pipeline_id)
 
     def record(
@@ -216,29 +187,11 @@ class Pipelines:
                 connection.execute(insert(pipeline_events), lines)
             return rows.goes_on(connection, pipelines, run.id)
 
-    def finish(self, run: PipelineRun, state: State, error: str | None = None) -> None:
-        """End this attempt, unless it is over already."""
-        self._end(*rows.mine(pipelines, run), state=state, error=error)
-
-    def interrupt(self, pipeline_id: str, silent_since: float) -> bool:
-        """Mark it as interrupted unless it gave a sign of life after that time."""
-        silent = rows.unfinished(pipelines, pipeline_id, silent_since)
-        return self._end(*silent, state="interrupted", error=INTERRUPTED)
-
     def fail(self, pipeline_id: str, error: str) -> None:
         """End a pipeline that its worker could not end itself."""
         self._end(*rows.unfinished(pipelines, pipeline_id), state="failed", error=error)
 
-    def _end(self, *where: Any, state: State, error: str | None) -> bool:
-        with self._store.begin() as connection:
-            return rows.end(connection, pipelines, *where, state=state, error=error)
-
     # readers
-
-    def get(self, pipeline_id: str) -> PipelineRun:
-        """One pipeline. Raises RunError where there is none of that id."""
-        with self._store.begin() as connection:
-            return _pipeline(rows.row_of(connection, pipelines, pipeline_id, "pipeline"))
 
     def heard(self, pipeline_id: str, place: int) -> tuple[list[Event], list[Lap]]:
         """What the member of that place told so far: of the recipe's training, and of the stages'.
@@ -254,16 +207,6 @@ class Pipelines:
             [Event(**each["event"]) for each in found if "event" in each],
             [Lap(**each["lap"]) for each in found if "lap" in each],
         )
-
-    def find(self, limit: int = LISTED, state: State | None = None) -> list[PipelineRun]:
-        """All pipelines, or those in a state, newest first; one that this version cannot read is
-        left out.
-        """
-        query = select(pipelines).order_by(pipelines.c.created.desc(), pipelines.c.id).limit(limit)
-        if state is not None:
-            query = query.where(pipelines.c.state == state)
-        with self._store.begin() as connection:
-            return rows.readable(connection.execute(query).all(), _pipeline)
 
     def done(self, limit: int = LISTED) -> list[tuple[str, str, PipelineResult]]:
         """The results of the newest pipelines that are done, each under its id and name; of one
@@ -288,16 +231,17 @@ class Pipelines:
             found = rows.readable(connection.execute(query).all(), _pipeline)
         return [each for run in found for each in _named(run)]
 
-    def silent(self, since: float) -> list[Silent]:
-        """Unfinished pipelines that gave no sign of life after that time."""
-        with self._store.begin() as connection:
-            return rows.silent(connection, pipelines, since)
-
     def unfinished(self) -> int:
         """How many are queued or under way."""
         query = select(func.count()).where(pipelines.c.state.in_(UNFINISHED))
         with self._store.begin() as connection:
             return connection.scalar(query) or 0
+
+
+def _forget(connection: sa.Connection, pipeline_id: str) -> None:
+    """What came of earlier attempts, and was heard of them."""
+    for table in (pipeline_files, pipeline_events):
+        connection.execute(delete(table).where(table.c.pipeline_id == pipeline_id))
 
 
 def _named(run: PipelineRun) -> list[tuple[str, PipelineResult]]:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     inspect,
     text,
 )
+from sqlalchemy.schema import SchemaItem
 
 from kdcore.errors import StoreError
 
@@ -37,56 +38,55 @@ sweeps = Table(
     Index("sweeps_by_age", "created"),
 )
 
-searches = Table(
+
+def _work(name: str, what: str, *more: SchemaItem) -> Table:
+    """A table of what is worked on: what is to be done, the columns that `rows` reads and writes,
+    and more of its own.
+    """
+    return Table(
+        name,
+        metadata,
+        Column("id", String(16), primary_key=True),
+        Column(what, Text, nullable=False),
+        Column("name", String(200), nullable=False),
+        Column("state", String(16), nullable=False),
+        Column("attempt", Integer, nullable=False, default=0),
+        Column("stop_requested", Boolean, nullable=False, default=False),
+        Column("created", Float, nullable=False),
+        Column("finished", Float),
+        Column("heartbeat", Float, nullable=False),
+        Column("error", Text),
+        Column("cluster", String(200)),
+        *more,
+        Index(f"{name}_by_age", "created"),
+        Index(f"{name}_by_state", "state"),
+    )
+
+
+searches = _work(
     "searches",
-    metadata,
-    Column("id", String(16), primary_key=True),
-    Column("search", Text, nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False, default=0),
-    Column("stop_requested", Boolean, nullable=False, default=False),
-    Column("created", Float, nullable=False),
-    Column("finished", Float),
-    Column("heartbeat", Float, nullable=False),
+    "search",
     Column("seconds", Float, nullable=False, default=0.0),
     Column("standing", Text),
-    Column("error", Text),
-    Column("cluster", String(200)),
     Column("handed", Integer, nullable=False, default=0),
     Column("tested", Integer),
     Column("test_run", String(16)),
-    Index("searches_by_age", "created"),
-    Index("searches_by_state", "state"),
 )
 
-runs = Table(
+runs = _work(
     "runs",
-    metadata,
-    Column("id", String(16), primary_key=True),
+    "recipe",
     Column("recipe_id", String(16), nullable=False),
-    Column("recipe", Text, nullable=False),
-    Column("name", String(200), nullable=False),
     Column("note", Text, nullable=False, default=""),
     Column("tags", Text, nullable=False, default="[]"),
-    Column("state", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False, default=0),
-    Column("stop_requested", Boolean, nullable=False, default=False),
-    Column("created", Float, nullable=False),
     Column("started", Float),
-    Column("finished", Float),
-    Column("heartbeat", Float, nullable=False),
     Column("progress", Text),
     Column("result", Text),
-    Column("error", Text),
-    Column("cluster", String(200)),
     Column("task", String(40)),
     Column("sweep_id", String(16), ForeignKey("sweeps.id", ondelete="CASCADE")),
     Column("place", Integer),
     Column("summary", Text),
-    Index("runs_by_age", "created"),
     Index("runs_by_sweep", "sweep_id", "place"),
-    Index("runs_by_state", "state"),
 )
 
 events = Table(
@@ -106,25 +106,12 @@ artifacts = Table(
     Column("name", String(64), nullable=False, index=True),
 )
 
-pipelines = Table(
+pipelines = _work(
     "pipelines",
-    metadata,
-    Column("id", String(16), primary_key=True),
-    Column("pipeline", Text, nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False, default=0),
-    Column("stop_requested", Boolean, nullable=False, default=False),
-    Column("created", Float, nullable=False),
-    Column("finished", Float),
-    Column("heartbeat", Float, nullable=False),
+    "pipeline",
     Column("place", Integer, nullable=False, default=0),
     Column("progress", Text),
     Column("members", Text),
-    Column("error", Text),
-    Column("cluster", String(200)),
-    Index("pipelines_by_age", "created"),
-    Index("pipelines_by_state", "state"),
 )
 
 pipeline_files = Table(

@@ -20,15 +20,16 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
-from sqlalchemy import Row, delete, func, insert, or_, select, update
+from sqlalchemy import Row, delete, func, or_, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from kdcore.errors import RunError, StoreError
 from kdcore.recipe import Recipe
 from kdcore.runs import rows
-from kdcore.runs.records import LISTED, RESTARTABLE, UNFINISHED, Run, Silent, State, unreadable
+from kdcore.runs.jobs import Jobs
+from kdcore.runs.records import RESTARTABLE, UNFINISHED, Run, State, unreadable
 from kdcore.runs.schema import LOCK, runs, searches
-from kdcore.runs.store import INTERRUPTED, Store
+from kdcore.runs.store import Store
 from kdcore.search import Search, Standing, Tried
 from kdcore.settings import Settings
 
@@ -76,13 +77,12 @@ class SearchRun:
         return self.state not in UNFINISHED
 
 
-class Searches:
-    """The searches of a store. Every method raises StoreError where the database cannot be used,
-    and RunError where there is no such search or its state forbids what is asked.
-    """
+class Searches(Jobs[SearchRun]):
+    """The searches of a store."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        self._store, self._settings = store, settings
+        super().__init__(store, searches, "search", _search)
+        self._settings = settings
         self._studies: dict[str, optuna.Study] = {}
 
     # commands of a page
@@ -91,22 +91,10 @@ class Searches:
         """Queue a search; its study is made with it."""
         from kdcore.studies import new_study
 
-        search_id, now = secrets.token_hex(5), time.time()
+        search_id = secrets.token_hex(5)
         with optuna_plainly():
             new_study(search, search_id, self._storage)
-        values = {
-            **{"id": search_id, "search": search.to_json(), "name": name[:200], "state": "queued"},
-            **{"created": now, "heartbeat": now, "cluster": cluster},
-        }
-        with self._store.begin() as connection:
-            connection.execute(insert(searches).values(values))
-        return self.get(search_id)
-
-    def request_stop(self, search_id: str) -> SearchRun:
-        """Stop a queued search at once, one under way as soon as it tells of itself."""
-        with self._store.begin() as connection:
-            rows.stop(connection, searches, search_id)
-        return self.get(search_id)
+        return self._queue(search_id, search.to_json(), name, cluster)
 
     def resume(
         self,
@@ -157,9 +145,7 @@ class Searches:
         """Delete it with its trials; the run of its test figure stays."""
         import optuna
 
-        found = self.get(search_id)
-        if not found.ended:
-            raise RunError(f"search {found.name!r} is {found.state}; stop it before you delete it")
+        self._refuse_unended(search_id)
         self._studies.pop(search_id, None)
         with suppress(KeyError), optuna_plainly():
             optuna.delete_study(study_name=search_id, storage=self._storage)
@@ -214,41 +200,12 @@ class Searches:
             )
         return search.handed + 1
 
-    def finish(self, search: SearchRun, state: State, error: str | None = None) -> None:
-        """End it, unless this turn is over already."""
-        self._end(*rows.mine(searches, search), state=state, error=error)
-
-    def interrupt(self, search_id: str, silent_since: float) -> bool:
-        """Mark it as interrupted unless it gave a sign of life after that time."""
-        silent = rows.unfinished(searches, search_id, silent_since)
-        return self._end(*silent, state="interrupted", error=INTERRUPTED)
-
     def fail(self, search_id: str, error: str, handed: int) -> None:
         """End a search that its worker could not end itself; handed: as for `claim`."""
         last = searches.c.handed == handed
         self._end(*rows.unfinished(searches, search_id), last, state="failed", error=error)
 
-    def _end(self, *where: Any, state: State, error: str | None) -> bool:
-        with self._store.begin() as connection:
-            return rows.end(connection, searches, *where, state=state, error=error)
-
     # readers
-
-    def get(self, search_id: str) -> SearchRun:
-        """One search. Raises RunError where there is none of that id."""
-        with self._store.begin() as connection:
-            return _search(rows.row_of(connection, searches, search_id, "search"))
-
-    def find(self, limit: int = LISTED) -> list[SearchRun]:
-        """All searches, newest first; one that this version cannot read is left out."""
-        query = select(searches).order_by(searches.c.created.desc(), searches.c.id).limit(limit)
-        with self._store.begin() as connection:
-            return rows.readable(connection.execute(query).all(), _search)
-
-    def silent(self, since: float) -> list[Silent]:
-        """Unfinished searches that gave no sign of life after that time."""
-        with self._store.begin() as connection:
-            return rows.silent(connection, searches, since)
 
     def run_of(self, recipe: Recipe) -> Run | None:
         """The newest run of a recipe that is done or on its way, members of sweeps aside."""

@@ -45,7 +45,6 @@ from kdcore.settings import Settings
 
 __all__ = [
     "GALLERY",
-    "INTERRUPTED",
     "LISTED",
     "RESTARTABLE",
     "STATES",
