@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from kdcore.errors import KdError
 from kdcore.pipeline import told
 from kdcore.pipeline_settings import after_stages
 from kdcore.result import Progress
 from kdcore.runs.pipelines import PipelineRun
 from kdcore.runs.store import RESTARTABLE
+from pages.parts.job import (
+    again_button,
+    attempt,
+    delete_popover,
+    queued,
+    settings_download,
+    stop_button,
+)
 from pages.parts.run_view import PHASES as OF_RUNS
-from pages.parts.services import runner, store, verbatim
+from pages.parts.services import runner, verbatim
 from pages.parts.widgets import duration
 
 CLOSING = "You may close this tab; it goes on."
@@ -25,55 +30,27 @@ def header(run: PipelineRun) -> None:
     st.subheader(verbatim(run.name), anchor=False)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not run.ended:
-            st.button(
-                "Stopping …" if run.stop_requested else "Stop",
-                icon=":material/stop_circle:",
-                disabled=run.stop_requested,
-                on_click=_try,
-                args=(runner().pipelines.request_stop, run.id),
+            stop_button(
+                "Stop", runner().pipelines.request_stop, run.id, requested=run.stop_requested
             )
         elif run.state in RESTARTABLE:
-            st.button(
-                "Start again",
-                type="primary",
-                icon=":material/replay:",
-                on_click=_try,
-                args=(runner().restart_pipeline, run.id),
-            )
-        st.download_button(
-            "Pipeline",
-            data=run.pipeline.to_json(),
-            file_name=f"{run.id}.json",
-            mime="application/json",
-            icon=":material/download:",
-            on_click="ignore",
-            help="Its recipe and stages, for the command line.",
-            key="pipeline.json",
-        )
+            again_button("Start again", runner().restart_pipeline, run.id)
+        words = "Its recipe and stages, for the command line."
+        settings_download("Pipeline", run.pipeline.to_json(), run.id, "pipeline.json", words)
         if run.ended:
-            with st.popover("Delete", icon=":material/delete:"):
-                st.markdown("Its models go with it; the run that it started from stays.")
-                st.button("Delete for good", type="primary", on_click=_delete, args=(run.id,))
-
-
-def _try(action: Any, pipeline_id: str) -> None:
-    try:
-        action(pipeline_id)
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
+            words = "Its models go with it; the run that it started from stays."
+            delete_popover(words, _delete, run.id)
 
 
 def _delete(pipeline_id: str) -> None:
-    _try(runner().delete_pipeline, pipeline_id)
+    attempt(runner().delete_pipeline, pipeline_id)
     st.query_params.pop("pipeline", None)
 
 
 def progress(run: PipelineRun) -> None:
     """How far it is, or how it ended where that was not well."""
     if run.state == "queued":
-        ahead = store().waiting(before=run.created)
-        waiting = f"Queued, {ahead} ahead." if ahead else "Waiting for a worker."
-        st.progress(0.0, text=f"{waiting} {CLOSING}")
+        queued(run.created, CLOSING)
     elif run.state == "running":
         _under_way(run)
     elif run.state == "failed":

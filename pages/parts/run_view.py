@@ -8,7 +8,6 @@ import pandas as pd
 import streamlit as st
 
 from kdcore import charts
-from kdcore.errors import KdError
 from kdcore.recipe import brief
 from kdcore.result import ARMS, Result
 from kdcore.runs.store import RESTARTABLE, Run
@@ -17,6 +16,7 @@ from pages.parts.cards import card
 from pages.parts.devices import devices, of_run
 from pages.parts.distributions import distributions
 from pages.parts.handover import handover
+from pages.parts.job import again_button, queued, settings_download, stop_button
 from pages.parts.look import figure, picture_format
 from pages.parts.moments import temperatures
 from pages.parts.scheme_form import chain
@@ -24,6 +24,7 @@ from pages.parts.services import catalogue, gone, plainly, runner, store, verbat
 from pages.parts.widgets import duration
 
 POLL_SECONDS = 0.3
+CLOSING = "You may close this tab; the run goes on."
 PHASES = {
     "data": "Downloading the data, once",
     "teacher": "Training the teacher",
@@ -95,21 +96,9 @@ def _header(run: Run) -> None:
             st.badge("from the gallery", icon=":material/collections:", color="gray")
         st.space("stretch")
         if not run.ended:
-            st.button(
-                "Stopping …" if run.stop_requested else "Cancel",
-                icon=":material/stop_circle:",
-                disabled=run.stop_requested,
-                on_click=_try,
-                args=(runner().cancel, run.id),
-            )
+            stop_button("Cancel", runner().cancel, run.id, requested=run.stop_requested)
         elif run.state in RESTARTABLE:
-            st.button(
-                "Start again",
-                type="primary",
-                icon=":material/replay:",
-                on_click=_try,
-                args=(runner().restart, run.id),
-            )
+            again_button("Start again", runner().restart, run.id)
         if run.ended:
             recipe_download(run)
             handover(run)
@@ -120,9 +109,7 @@ def _header(run: Run) -> None:
             "cores. Press *Distill* to run your own settings here."
         )
     if run.state == "queued":
-        ahead = store().waiting(before=run.created)
-        waiting = f"Queued, {ahead} ahead." if ahead else "Waiting for a worker."
-        st.progress(0.0, text=f"{waiting} You may close this tab; the run goes on.")
+        queued(run.created, CLOSING)
     elif run.state == "running":
         _progress(run)
     elif run.state == "failed":
@@ -146,35 +133,20 @@ def _header(run: Run) -> None:
 
 def recipe_download(run: Run) -> None:
     """A button that hands out the run's recipe as a file."""
-    st.download_button(
-        "Recipe",
-        data=run.recipe.to_json(),
-        file_name=f"{run.id}.json",
-        mime="application/json",
-        icon=":material/download:",
-        on_click="ignore",
-        help=f"The same numbers from a terminal: python -m kdcore run {run.id}.json",
-        key=f"recipe.{run.id}",
-    )
-
-
-def _try(action: object, run_id: str) -> None:
-    try:
-        action(run_id)  # type: ignore[operator]
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
+    told = f"The same numbers from a terminal: python -m kdcore run {run.id}.json"
+    settings_download("Recipe", run.recipe.to_json(), run.id, f"recipe.{run.id}", told)
 
 
 def _progress(run: Run) -> None:
     progress = run.progress
     if progress is None:
-        st.progress(0.0, text="Starting. You may close this tab; the run goes on.")
+        st.progress(0.0, text=f"Starting. {CLOSING}")
         return
     text = PHASES[progress.phase]
     if progress.seconds_left is not None and progress.done < 1:
         text += f", about {duration(progress.seconds_left)} left"
     again = f" (attempt {run.attempt})" if run.attempt > 1 else ""
-    st.progress(progress.done, text=f"{text}{again}. You may close this tab; the run goes on.")
+    st.progress(progress.done, text=f"{text}{again}. {CLOSING}")
 
 
 def _verdict(result: Result) -> None:

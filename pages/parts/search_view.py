@@ -3,50 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import get_args
 
-import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from kdcore import charts
 from kdcore.axes import Dimension, dimensions
 from kdcore.errors import KdError
 from kdcore.runs.searches import SearchRun
-from kdcore.runs.store import RESTARTABLE, Run
-from kdcore.search import TEST_SEEDS, Fate, Search, Tried, ranked
-from kdcore.statistics import accuracy_text, verdict_sentence
-from pages.parts.look import figure, picture_format
-from pages.parts.run_view import MARKS, PHASES
+from kdcore.runs.store import RESTARTABLE
+from kdcore.search import Fate, Search, Tried
+from pages.parts.job import (
+    again_button,
+    attempt,
+    delete_popover,
+    settings_download,
+    stop_button,
+)
+from pages.parts.run_view import PHASES
+from pages.parts.search_choice import best
+from pages.parts.search_figures import figures
 from pages.parts.services import catalogue, plainly, runner, verbatim
 from pages.parts.widgets import ago, duration
 
 POLL_SECONDS = 1.0
 LISTED = 10
-SHOWN = 8
-"""Of the best settings, in the table."""
 
 QUIET_SECONDS = 6.0
 """A search under way that is silent for so long has let a run in."""
-
-IMPORTANCE_EVERY = 5
-"""Finished trials after which a search under way has its importance computed anew: that takes
-longer than all other figures."""
 
 FATES: dict[Fate, str] = {
     "finished": "tried to the end",
     "given up": "given up early, as they lagged behind",
     "failed": "failed",
-}
-
-ALTS = {
-    "front": "Accuracy on validation against a cost, for each setting that was tried.",
-    "history": "Accuracy on validation of each setting in turn, and the best so far.",
-    "importance": "How much each of the things that vary decides.",
-    "slice": "Accuracy on validation against one of the things that vary.",
-    "contour": "Accuracy on validation over two of the things that vary.",
 }
 
 
@@ -74,8 +64,8 @@ def _watched(search_id: str, moving: bool) -> None:
     if not any(each.fate == "finished" for each in tried):
         _awaited(run)
         return
-    _best(run, tried, known, test)
-    _charts(run, known)
+    best(run, tried, known, test)
+    figures(run, known)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -114,38 +104,18 @@ def _header(run: SearchRun) -> None:
         st.subheader(verbatim(run.name), anchor=False)
         st.space("stretch")
         if not run.ended:
-            st.button(
-                "Stopping …" if run.stop_requested else "Stop",
-                icon=":material/stop_circle:",
-                disabled=run.stop_requested,
-                on_click=_try,
-                args=(runner().searches.request_stop, run.id),
-                help="What was tried is kept, and you can go on later.",
-            )
+            told = "What was tried is kept, and you can go on later."
+            stop, requested = runner().searches.request_stop, run.stop_requested
+            stop_button("Stop", stop, run.id, requested=requested, help=told)
         elif run.state in RESTARTABLE:
-            st.button(
-                "Go on",
-                type="primary",
-                icon=":material/play_arrow:",
-                on_click=_try,
-                args=(runner().resume_search, run.id),
-                help="Where it left off; nothing is tried again.",
-            )
+            told, play = "Where it left off; nothing is tried again.", ":material/play_arrow:"
+            again_button("Go on", runner().resume_search, run.id, icon=play, help=told)
         if run.ended:
             _more(run)
-            with st.popover("Delete", icon=":material/delete:"):
-                st.markdown("All its trials go with it; a run of its test figure stays.")
-                st.button("Delete for good", type="primary", on_click=_delete, args=(run.id,))
-        st.download_button(
-            "Search",
-            data=run.search.to_json,
-            file_name=f"{run.id}.json",
-            mime="application/json",
-            icon=":material/download:",
-            on_click="ignore",
-            help=f"The same from a terminal: python -m kdcore search {run.id}.json --out DIR",
-            key="search.json",
-        )
+            told = "All its trials go with it; a run of its test figure stays."
+            delete_popover(told, _delete, run.id)
+        told = f"The same from a terminal: python -m kdcore search {run.id}.json --out DIR"
+        settings_download("Search", run.search.to_json, run.id, "search.json", told)
 
 
 def _more(run: SearchRun) -> None:
@@ -163,21 +133,14 @@ def _more(run: SearchRun) -> None:
             type="primary",
             icon=":material/play_arrow:",
             disabled=not any(more.values()),
-            on_click=_try,
+            on_click=attempt,
             args=(runner().resume_search, run.id),
             kwargs=more,
         )
 
 
-def _try(action: Any, *arguments: Any, **more: Any) -> None:
-    try:
-        action(*arguments, **more)
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
-
-
 def _delete(search_id: str) -> None:
-    _try(runner().searches.delete, search_id)
+    attempt(runner().searches.delete, search_id)
     st.query_params.clear()
 
 
@@ -238,237 +201,3 @@ def _awaited(run: SearchRun) -> None:
         key="search.awaited",
         alt="An empty chart, waiting for the first setting.",
     )
-
-
-# what it found
-
-
-def _best(
-    run: SearchRun, tried: Sequence[Tried], known: Mapping[str, Dimension], test: Run | None
-) -> None:
-    search = run.search
-    many = len(search.goals) > 1
-    found = ranked(tried, only_best=many)
-    st.subheader("Which trade-offs are there?" if many else "Which did best?", anchor=False)
-    shown = found if many else found[:SHOWN]
-    st.dataframe(
-        _table(shown, search, known),
-        hide_index=True,
-        alt="The best settings with their accuracy on validation.",
-        height=min(35 * (len(shown) + 1) + 3, 320),
-    )
-    _chosen(run, shown, known, test)
-
-
-def _table(shown: Sequence[Tried], search: Search, known: Mapping[str, Dimension]) -> pd.DataFrame:
-    rows = []
-    for each in shown:
-        row: dict[str, Any] = {"Trial": each.number, "On validation": accuracy_text(each.accuracy)}
-        if "size" in search.goals:
-            row["File, kB"] = f"{(each.size or 0) / 1000:,.1f}"
-        if "latency" in search.goals:
-            row["Latency, µs"] = f"{1000 * (each.latency_ms or 0):,.1f}"
-        for span in search.space:
-            row[_title(span.field, known)] = _words(each.setting.get(span.field), span.field, known)
-        rows.append(row)
-    return pd.DataFrame(rows)
-
-
-def _chosen(
-    run: SearchRun, shown: Sequence[Tried], known: Mapping[str, Dimension], test: Run | None
-) -> None:
-    """One of the best: to Distill, or its test figure."""
-    numbers = {each.number: each for each in shown}
-    if test is not None and run.tested is not None:
-        _tested(run, run.tested, test)
-        return
-    if run.ended:
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            number = st.selectbox(
-                "The setting you choose",
-                list(numbers),
-                key=f"search.choice.{run.id}.{run.attempt}",
-                format_func=lambda each: _label(numbers[each], known),
-                width=420,
-            )
-            _to_distill(run, numbers[number])
-            st.button(
-                "Take the test figure",
-                type="primary",
-                icon=":material/verified:",
-                on_click=_try,
-                args=(runner().take_test, run.id, number),
-                help="Once, for the setting you choose: an ordinary run with its control.",
-            )
-    st.caption(
-        f"The best of many is lucky as well: its figure on validation is **optimistic**, the more "
-        "so the more settings were tried. When the search has ended, choose one: its test figure "
-        f"is taken once, over {TEST_SEEDS} seeds and beside the same student without a teacher."
-    )
-
-
-def _to_distill(run: SearchRun, tried: Tried) -> None:
-    if st.button("To Distill", icon=":material/tune:", help="Opens the form with this setting."):
-        st.session_state["open_recipe"] = run.search.candidate(tried.setting).to_json()
-        st.switch_page("pages/distill.py")
-
-
-def _tested(run: SearchRun, number: int, test: Run) -> None:
-    """The two figures of the chosen setting side by side, once the run is done."""
-    tried = next((t for t in runner().searches.tried(run.id) if t.number == number), None)
-    if tried is None:
-        return
-    with st.container(border=True):
-        st.markdown(f"**The chosen setting, trial {number}**")
-        left, right = st.columns(2)
-        left.metric(
-            "On validation, as the search judged it",
-            accuracy_text(tried.accuracy),
-            help="The best of many: optimistic.",
-        )
-        result = test.result
-        right.metric(
-            "On test, taken once",
-            accuracy_text(result.arms["distilled"].accuracy) if result else _waiting(test),
-            help="Samples that neither training nor the search has seen.",
-        )
-        if result is not None:
-            control = accuracy_text(result.arms["control"].accuracy)
-            st.markdown(f"{MARKS[result.verdict]} {verdict_sentence(result.difference)}")
-            st.caption(
-                f"The same student on labels alone: {control} on test. The figure on validation "
-                f"is the best of many, and so optimistic; the test figure is the one to tell."
-            )
-        elif test.ended:
-            st.warning(f"The run is {test.state}: open it to start it again.")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.page_link(
-                "pages/distill.py",
-                label="Open the run",
-                icon=":material/open_in_new:",
-                query_params={"run": test.id},
-            )
-            _to_distill(run, tried)
-
-
-def _waiting(test: Run) -> str:
-    if test.state == "running" and test.progress is not None:
-        return f"{test.progress.phase}, {test.progress.done:.0%}"
-    return f"{test.state} …" if not test.ended else "none"
-
-
-def _label(tried: Tried, known: Mapping[str, Dimension]) -> str:
-    setting = ", ".join(
-        f"{_title(field, known)} {_words(value, field, known)}"
-        for field, value in tried.setting.items()
-    )
-    return f"trial {tried.number}: {accuracy_text(tried.accuracy)}, {setting}"
-
-
-def _title(field: str, known: Mapping[str, Dimension]) -> str:
-    return known[field].title if field in known else field
-
-
-def _words(value: Any, field: str, known: Mapping[str, Dimension]) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return known[field].words(value) if field in known else str(value)
-
-
-# charts
-
-
-def _charts(run: SearchRun, known: Mapping[str, Dimension]) -> None:
-    """The figures of a search, two in a row."""
-    from kdcore import search_charts  # late: Optuna takes a second, and this page alone needs it
-
-    study = runner().searches.study(run.id)
-    fields = [span.field for span in run.search.space]
-    varied = [field for field in fields if field in search_charts.varied(study)]
-    titles = tuple((field, each.title) for field, each in known.items())
-    finished = search_charts.finished(study)
-    seldom = finished if run.ended else finished - finished % IMPORTANCE_EVERY
-    draw = partial(_draw, run.id, finished, titles)
-    names = [f"front {goal}" for goal in run.search.goals if goal != "accuracy"] or ["history"]
-    places = _places(len(names) + 1)
-    for place, name in zip(places, names, strict=False):
-        with place:
-            draw(name)
-    with places[-1]:
-        _draw(run.id, seldom, titles, "importance")
-    if varied:
-        one, other = _pair(varied, dict(titles))
-        places = _places(2)
-        with places[0]:
-            draw(f"slice {one}")
-        if other is not None:
-            with places[1]:
-                draw(f"contour {one} {other}")
-                st.caption("Points are measured; the colours between them are filled in.")
-    picture_format()
-
-
-def _places(count: int) -> list[Any]:
-    return [place for _ in range(0, count, 2) for place in st.columns(2)][:count]
-
-
-def _pair(varied: Sequence[str], titles: Mapping[str, str]) -> tuple[str, str | None]:
-    """The fields to look at more closely."""
-    with st.container(horizontal=True):
-        one = st.selectbox(
-            "Look along",
-            varied,
-            key="search.one",
-            format_func=lambda field: titles.get(field, field),
-            width=260,
-        )
-        others = [field for field in varied if field != one]
-        if not others:
-            return one, None
-        other = st.selectbox(
-            "and",
-            others,
-            key=f"search.other.{one}",
-            format_func=lambda field: titles.get(field, field),
-            width=260,
-        )
-    return one, other
-
-
-def _draw(search_id: str, finished: int, titles: tuple[tuple[str, str], ...], name: str) -> None:
-    drawn = _figure(search_id, finished, titles, name)
-    rows = partial(_rows, search_id, titles)
-    figure(drawn, f"search-{name.replace(' ', '-')}", ALTS[name.split()[0]], rows)
-
-
-def _rows(search_id: str, titles: tuple[tuple[str, str], ...]) -> pd.DataFrame:
-    """The trials that all figures are drawn from."""
-    from kdcore import search_charts
-
-    goals = runner().searches.get(search_id).search.goals
-    return search_charts.rows(runner().searches.study(search_id), goals, dict(titles))
-
-
-@st.cache_data(max_entries=64, show_spinner=False)
-def _figure(
-    search_id: str, finished: int, titles: tuple[tuple[str, str], ...], name: str
-) -> go.Figure:
-    """A figure over so many finished trials: drawn once for all who look."""
-    from kdcore import search_charts
-
-    study = runner().searches.study(search_id)
-    kind, *fields = name.split()
-    match kind:
-        case "front":
-            goals = runner().searches.get(search_id).search.goals
-            return search_charts.front(study, goals, fields[0])
-        case "history":
-            return search_charts.history(study)
-        case "importance":
-            return search_charts.importance(study, dict(titles))
-        case "slice":
-            return search_charts.slice_of(study, fields[0], dict(titles))
-        case _:
-            return search_charts.contour(study, *fields, dict(titles))

@@ -25,6 +25,7 @@ from kdcore.sweep_charts import (
     sweep_map,
     with_words,
 )
+from pages.parts.job import again_button, settings_download, stop_button
 from pages.parts.look import camera, picture_format
 from pages.parts.run_view import PHASES
 from pages.parts.services import catalogue, plainly, runner, verbatim
@@ -140,32 +141,13 @@ def _header(run: SweepRun) -> None:
         st.subheader(verbatim(run.name), anchor=False)
         st.space("stretch")
         if run.left:
-            st.button(
-                "Cancel",
-                icon=":material/stop_circle:",
-                on_click=_try,
-                args=(runner().sweeps.request_stop, run.id),
-                help="What is measured is kept.",
-            )
+            told = "What is measured is kept."
+            stop_button("Cancel", runner().sweeps.request_stop, run.id, help=told)
         elif run.counts.get("done", 0) < run.total:
-            st.button(
-                "Go on",
-                type="primary",
-                icon=":material/replay:",
-                on_click=_try,
-                args=(runner().restart_sweep, run.id),
-                help="What is measured is kept; the rest is tried again.",
-            )
-        st.download_button(
-            "Sweep",
-            data=run.sweep.to_json,
-            file_name=f"{run.id}.json",
-            mime="application/json",
-            icon=":material/download:",
-            on_click="ignore",
-            help=f"The same from a terminal: python -m kdcore sweep {run.id}.json --out DIR",
-            key="sweep.json",
-        )
+            told = "What is measured is kept; the rest is tried again."
+            again_button("Go on", runner().restart_sweep, run.id, help=told)
+        told = f"The same from a terminal: python -m kdcore sweep {run.id}.json --out DIR"
+        settings_download("Sweep", run.sweep.to_json, run.id, "sweep.json", told)
         st.download_button(
             "CSV",
             data=lambda: _table(run).drop(columns="words").to_csv(index=False),
@@ -175,13 +157,6 @@ def _header(run: SweepRun) -> None:
             on_click="ignore",
             key="sweep.csv",
         )
-
-
-def _try(action: Any, sweep_id: str) -> None:
-    try:
-        action(sweep_id)
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
 
 
 def _progress(run: SweepRun) -> None:
