@@ -48,7 +48,7 @@ def resnets() -> Pipeline:
     }
     stages = [
         {"kind": "prune", "what": "channels", "share": 0.5},
-        {"kind": "fine-tune", "steps": 100, "learning_rate": 1e-3, "by": "teacher"},
+        {"kind": "fine-tune", "steps": 300, "learning_rate": 3e-3, "by": "teacher"},
         {"kind": "quantize", "how": "static"},
     ]
     return Pipeline(recipe=recipe, stages=stages)

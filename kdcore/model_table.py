@@ -63,7 +63,7 @@ class Model:
     where there is none; bytes: of the ONNX file of the first seed; macs: multiply-accumulates of
     one sample. None of what was not measured. timings: of its network; network: that of equal ones
     is the same, whatever they learned; labels: how many the students saw, in words.
-    pipeline: whether `run_id` is a pipeline's, of which this is a stage.
+    pipeline: whether `run_id` is a pipeline's; row: then, the place of this model in its result.
     """
 
     key: str
@@ -82,6 +82,7 @@ class Model:
     distilled: tuple[float, ...] = ()
     runs: int = 1
     pipeline: bool = False
+    row: int = 0
     network: str = ""
     labels: str = ""
 
@@ -204,7 +205,7 @@ def of_pipeline(
     ends = {row.name: row for row in result.rows if row.name in (TEACHER, CONTROL, ORIGINAL)}
     done: list[str] = []
     found = []
-    for row in result.rows:
+    for place, row in enumerate(result.rows):
         role = ROLES.get(row.name, "distilled")
         if row.name == TRAINED_ON:
             told = f"{model_name(recipe, role)}, trained on as long"
@@ -223,6 +224,7 @@ def of_pipeline(
                 control=_row_accuracy(ends.get(CONTROL)) if role == "distilled" else (),
                 distilled=_row_accuracy(ends.get(ORIGINAL)) if role == "control" else (),
                 pipeline=True,
+                row=place,
                 labels=_labels(recipe),
             )
         )

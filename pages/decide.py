@@ -15,7 +15,8 @@ from pages.parts.all_models import (
     weighed,
 )
 from pages.parts.budgets import arrive, budgets, fill_in, link, write_address
-from pages.parts.handover import handover
+from pages.parts.finished_pipelines import results_of
+from pages.parts.handover import handover, handover_row
 from pages.parts.look import picture_format
 from pages.parts.models_picker import finished_models, pick_task, pick_timing, samples_of
 from pages.parts.run_view import recipe_download
@@ -36,7 +37,13 @@ def say(advice: Advice) -> None:
 def hand_over(model: Model) -> None:
     """What a stakeholder takes away of the chosen model's run."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        if not model.pipeline:
+        if model.pipeline:
+            places = [name for name, _ in results_of(model.run_id)]
+            if model.run in places:  # else it was renamed or deleted just now
+                place = places.index(model.run)
+                result = results_of(model.run_id)[place][1]
+                handover_row(f"{model.run_id}-{place + 1}", model.run, result, model.row)
+        else:
             run = store().get(model.run_id)
             handover(run)
             with st.popover("Command line", icon=":material/terminal:"):
@@ -46,7 +53,7 @@ def hand_over(model: Model) -> None:
                 st.code(command, language="sh", wrap_lines=True)
         to_run(model)
         copy_link()
-    if model.role != "distilled" and not model.pipeline:
+    if model.role != "distilled":  # the same of a pipeline: it began with such a run
         st.caption("The bundle holds the distilled student of that run, not this model.")
 
 

@@ -16,6 +16,7 @@ def rows():
             "model": MODELS,
             "accuracy": [0.97, 0.90, 0.95, 0.93, 0.94],
             "first": [0.97, 0.91, 0.94, 0.93, 0.94],
+            "once": [False, False, False, True, True],
             "low": None,
             "high": None,
             "bytes": [80_000.0, 20_000.0, 20_000.0, 10_000.0, 8_000.0],
@@ -29,6 +30,14 @@ def test_each_model_made_since_is_held_against_the_first_seeds_student_and_none_
     found = steps.brought(rows).set_index("model")
     assert found["against"].tolist() == ["", "control", "distilled", "distilled"]
     assert found["step"].tolist()[1:] == pytest.approx([5, -1, 0], abs=1e-9)
+
+
+def test_a_model_of_all_seeds_is_held_against_the_mean_of_the_students_it_was_made_of(rows):
+    found = steps.brought(rows[:4].assign(once=False))
+    assert found["step"].tolist()[1:] == pytest.approx([5, -2], abs=1e-9)
+    drawn = steps.accuracy_steps(found, figures.marks(MODELS), 0.97)
+    level = drawn.data[1]
+    assert [y for y in level.y if y is not None] == pytest.approx([95, 95, 95, 93])
 
 
 def test_the_figure_of_steps_says_so_and_rises_or_falls_from_that_students_level(rows):

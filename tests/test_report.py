@@ -219,24 +219,27 @@ def test_a_measurement_of_another_model_and_no_run_at_all_are_refused(of, device
         report([])
 
 
-def test_where_models_cannot_be_timed_or_are_too_large_there_is_no_measurement(
-    of, monkeypatch, tmp_path
-):
+def test_where_models_cannot_be_timed_or_are_too_large_that_is_said(of, monkeypatch, tmp_path):
     monkeypatch.setattr(here, "__file__", str(tmp_path / "gone.py"))
-    assert timing.timed_here(of) is None
-    assert timing.timed_here(replace(of, files={"distilled": b"no model"})) is None
+    assert timing.timed_here(of) == timing.FAILED
+    assert timing.timed_here(replace(of, files={"distilled": b"no model"})) == timing.TOO_LARGE
     monkeypatch.undo()
     monkeypatch.setattr(timing, "MOST_MACS", 3 * (64 * 4 + 4 * 10))  # the teacher alone has more
-    assert timing.timed_here(of) is None
+    assert timing.timed_here(of) == timing.TOO_LARGE
 
 
-def test_who_would_wait_long_for_others_timings_gets_none(of, monkeypatch):
+def test_who_would_wait_long_for_others_timings_is_told_to_ask_again(of, monkeypatch):
     monkeypatch.setattr(timing, "_timed", lambda of: "timed")
     with timing._alone:
-        assert timing.timed_here(of, wait=0.01) is None
-        assert timing.timed_here(of, wait=-5) is None  # has waited elsewhere already
+        assert timing.timed_here(of, wait=0.01) == timing.BUSY
+        assert timing.timed_here(of, wait=-5) == timing.BUSY  # has waited elsewhere already
     assert timing.timed_here(of, wait=-5) == "timed"
     assert timing.timed_here(of) == "timed"
+
+
+def test_a_report_without_times_says_why(of):
+    page = report([of], untimed=timing.BUSY).decode()
+    assert f"measure_here.py measures both. {timing.BUSY}" in page
 
 
 # figures

@@ -14,7 +14,7 @@ import onnx
 from kdcore.answers import Answers
 from kdcore.errors import HomeError
 from kdcore.handover import predict
-from kdcore.handover.card import card
+from kdcore.handover.card import asked_first, card
 from kdcore.handover.facts import all_answers, facts
 from kdcore.handover.finished import Finished, asked
 from kdcore.measure import here
@@ -38,19 +38,22 @@ class Kept(NamedTuple):
 
 
 def bundle(of: Finished) -> bytes:
-    """The distilled student of a finished run as a zip; the same run gives the same bytes.
+    """The distilled student of a finished run as a zip, and what was made of it since; the same run
+    gives the same bytes.
 
     Raises HomeError where the run kept too little, or a file is not what the run was judged by.
     """
     kept = _kept(of)
     check(kept)
+    for name in of.further:
+        check_file(of.files[name], f"the file of {name!r}")
     answered = all_answers(of)
     files: dict[str, bytes] = {
         "MODEL_CARD.md": card(of, facts(of, answered)).encode(),
         "model.onnx": kept.content,
         **{f"{name}.onnx": of.files[name] for name in of.further},
         "labels.json": _json(list(kept.answers.class_names)),
-        "preprocessing.json": _json(_preprocessing(kept)),
+        "preprocessing.json": _json({**_preprocessing(kept), "model": asked_first(of)}),
         "check.npz": _check_samples(of, kept),
         "recipe.json": of.result.recipe.to_json().encode(),
         "result.json": of.result.to_json(indent=2).encode(),
@@ -60,6 +63,8 @@ def bundle(of: Finished) -> bytes:
     }
     if "distilled" in of.weights:
         files["model.safetensors"] = of.weights["distilled"]
+    if of.pipeline is not None:
+        files["pipeline.json"] = of.pipeline.to_json().encode()
     return zipped(f"kd-{of.result.recipe.id}", files)
 
 
@@ -68,11 +73,7 @@ def check(kept: Kept) -> None:
 
     Raises HomeError, a sentence, where either fails.
     """
-    try:
-        onnx.checker.check_model(kept.content, full_check=True)
-    except Exception as error:  # the checker has its own for every rule
-        first = str(error).splitlines()[0][:200]
-        raise HomeError(f"the student's file is no valid ONNX: {first}") from None
+    check_file(kept.content, "the student's file")
     expected = kept.answers.logits["distilled"][0, :CHECKED]
     found = asked(kept.content, kept.scale, kept.answers.inputs[:CHECKED])
     apart = float(np.abs(found - expected).max())
@@ -81,6 +82,15 @@ def check(kept: Kept) -> None:
             f"the student's file answers otherwise than the network did, by up to {apart:.3g}; "
             "run its recipe again"
         )
+
+
+def check_file(content: bytes, whose: str) -> None:
+    """Hold a file against ONNX's own rules. Raises HomeError, a sentence, where it breaks one."""
+    try:
+        onnx.checker.check_model(content, full_check=True)
+    except Exception as error:  # the checker has its own for every rule
+        first = str(error).splitlines()[0][:200]
+        raise HomeError(f"{whose} is no valid ONNX: {first}") from None
 
 
 def _kept(of: Finished) -> Kept:

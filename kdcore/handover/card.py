@@ -126,9 +126,21 @@ def notes(of: Finished) -> str:
     )
 
 
+def asked_first(of: Finished) -> str:
+    """The file that a bundle is handed over for: what a pipeline made, else the student itself."""
+    return f"{of.further[-1]}.onnx" if of.pipeline and of.further else "model.onnx"
+
+
+def _since(of: Finished, name: str) -> str:
+    how = of.made.get(name)
+    return f"made of it since: {plain(how)}" if how else "made of it since"
+
+
 def _use(of: Finished) -> str:
-    further = "".join(f"* `{name}.onnx`: made of it since\n" for name in of.further)
+    further = "".join(f"* `{name}.onnx`: {_since(of, name)}\n" for name in of.further)
     weights = "* `model.safetensors`: its weights alone\n" if "distilled" in of.weights else ""
+    pipeline = "* `pipeline.json`: its stages\n" if of.pipeline else ""
+    first = f"`{asked_first(of)}`"
     return f"""```sh
 pip install -r requirements.txt
 python predict.py --check        # does it answer here as it did where it was made?
@@ -136,8 +148,11 @@ python predict.py sample.npy
 python measure_here.py           # how fast is it on this device?
 ```
 
-* `model.onnx`: the model, float32, weights inside, any number of samples at once
-{further}{weights}* `labels.json`: the classes in the order of the answers
+`predict.py` asks {first}, or another of these with `--model`. All have their weights inside, and
+take any number of samples at once.
+
+* `model.onnx`: the distilled student, float32
+{further}{weights}{pipeline}* `labels.json`: the classes in the order of the answers
 * `preprocessing.json`: shape and type of a sample, and how it is normalised
 * `check.npz`: test samples and what the models answered to them
 * `result.json`: all figures of the run

@@ -31,10 +31,11 @@ PAGE_MACS = 2e10
 class Facts:
     """One model: `over_seeds` and what follows from its answers are None where they are not kept.
 
-    over_seeds: test accuracy, over the seeds, None for a model that was made of one; quality,
-    with_teacher, with_whole: of the first seed's answers, over the kept samples, where with_whole
-    is the agreement of a further model with the distilled student that it was made of; macs: of one
-    sample; latency: on the machine that the run was made on.
+    over_seeds: test accuracy, over the seeds, None for a model that was made of one seed's alone;
+    quality, with_teacher, with_whole: of the first seed's answers, over the kept samples, where
+    with_whole is the agreement of a further model with the distilled student that it was made of;
+    macs: of one sample; latency: on the machine that the run was made on, where all were timed in
+    turns.
     """
 
     model: str
@@ -74,6 +75,7 @@ def facts(of: Finished, answered: dict[str, Logits]) -> list[Facts]:
 
 def _facts(of: Finished, model: str, answered: dict[str, Logits]) -> Facts:
     arm = of.result.arms[model] if model in ARMS else None
+    known = arm or of.rows.get(model)
     content = of.files.get(model)
     logits = answered.get(model)
     weight = None if content is None else onnx_file.weight(content)
@@ -84,14 +86,14 @@ def _facts(of: Finished, model: str, answered: dict[str, Logits]) -> Facts:
         with_whole = agreement(logits, answered["distilled"]) if arm is None else None
     return Facts(
         model=model,
-        over_seeds=intervals.over_seeds(arm.accuracy) if arm else None,
+        over_seeds=intervals.over_seeds(known.accuracy) if known else None,
         quality=judged,
         with_teacher=with_teacher,
         with_whole=with_whole,
         weight=weight,
         file_bytes=arm.onnx_bytes if arm else len(content or b""),
         macs=arm.macs if arm else _macs(of, content),
-        latency=arm.latency if arm else (),
+        latency=known.latency if known else (),
     )
 
 

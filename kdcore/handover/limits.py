@@ -9,11 +9,12 @@ from kdcore.handover.measured import Measured
 
 
 def untested(
-    of: Finished, harder: bool = False, measured: Sequence[Measured] = ()
+    of: Finished, harder: bool = False, measured: Sequence[Measured] = (), untimed: str = ""
 ) -> tuple[str, ...]:
     """Sentences about what was not tested, for a reader who decides by the figures.
 
-    harder: whether harder samples were tried; measured: what devices were measured besides.
+    harder: whether harder samples were tried; measured: what devices were measured besides;
+    untimed: why this machine was not, a sentence.
     """
     result, recipe = of.result, of.result.recipe
     seeds = len(recipe.seeds)
@@ -45,7 +46,7 @@ def untested(
     else:
         told.append(
             "Speed on any device but the machine that trained them, and memory anywhere; the "
-            "bundle's measure_here.py measures both."
+            f"bundle's measure_here.py measures both. {untimed}".rstrip()
         )
     told.append("Energy, heat, and speed while other programs are running.")
     return tuple(told)

@@ -51,11 +51,13 @@ def report(
     runs: Sequence[Finished],
     measured: Sequence[Measured] = (),
     most_macs: float | None = None,
+    untimed: str = "",
 ) -> bytes:
     """One self-contained HTML file about one finished run, or several side by side.
 
     measured: what measure_here.py found on devices, each of files of one of the runs; most_macs:
-    what may be spent on samples that are made harder, everything if None.
+    what may be spent on samples that are made harder, everything if None; untimed: why nothing was
+    measured on this machine, a sentence.
     Raises HomeError for no runs or too many, UploadError for a measurement of other files.
     """
     if not 1 <= len(runs) <= MOST:
@@ -70,7 +72,7 @@ def report(
         "subtitle": _subtitle(runs),
         "overview": _overview(runs) if len(runs) > 1 else None,
         "runs": [
-            section(run, measured, most_macs, _drawer(f"run{place}"))
+            section(run, measured, most_macs, _drawer(f"run{place}"), untimed)
             for place, run in enumerate(detailed)
         ],
         "made": f"Made {time.strftime('%d %B %Y')} by kdcore from what the runs kept.",

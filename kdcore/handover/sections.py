@@ -29,9 +29,15 @@ Draw = Callable[..., Any]
 
 
 def section(
-    of: Finished, measured: Sequence[Measured], most_macs: float | None, draw: Draw
+    of: Finished,
+    measured: Sequence[Measured],
+    most_macs: float | None,
+    draw: Draw,
+    untimed: str = "",
 ) -> dict[str, Any]:
-    """All that the template shows of a run. draw: turns a figure, its name and rows into HTML."""
+    """All that the template shows of a run. draw: turns a figure, its name and rows into HTML;
+    untimed: why nothing was measured here.
+    """
     of = _harmless(of)
     answered = all_answers(of)
     found = facts(of, answered)
@@ -46,14 +52,16 @@ def section(
         "head": ["", *(of.label(each.model) for each in found)],
         "rows": [[name, *cells] for name, cells in table(found)],
         "notes": notes(of),
-        "since": [f"{name}: {how}." for name, how in of.made.items() if how != name],
+        "since": [
+            f"{name}: {how.removesuffix('.')}." for name, how in of.made.items() if how != name
+        ],
         "figures": _figures(of, found, answered, looks, draw),
         "harder": _harder(worse, looks, draw),
         "harder_note": _harder_note(worse),
         "examples": _examples(of, answered, looks, draw),
         "measured": [device(of, each) for each in devices],
         "bounds": bound_table(of, found),
-        "untested": untested(of, len(worse) > 0, devices),
+        "untested": untested(of, len(worse) > 0, devices, untimed),
     }
 
 
@@ -99,7 +107,7 @@ def _figures(
     brought = steps.brought(rows)
     teacher = float(rows.loc[rows["model"] == "teacher", "accuracy"].iloc[0])
     note = bars
-    if not set(brought["model"]) <= set(ARMS):
+    if brought["once"].any():
         note += " Those models' steps begin at that seed's distilled student: the dotted line."
     climbed = steps.accuracy_steps(brought, looks, teacher)
     drawn.append(draw(climbed, "steps", brought, note=note))
@@ -132,7 +140,8 @@ def _accuracies(of: Finished, found: Sequence[Facts]) -> pd.DataFrame:
                 {
                     **{"run": escape(of.name), "model": each.model, "bytes": each.file_bytes},
                     **{"accuracy": told.value, "low": told.low, "high": told.high},
-                    "first": judged.value if judged else None,
+                    **{"first": judged.value if judged else None},
+                    **{"once": each.over_seeds is None},
                 }
             )
     numbers = ("low", "high", "bytes", "first")
@@ -171,7 +180,7 @@ def _bars(of: Finished, found: Sequence[Facts]) -> str:
             "Bars: 95 % intervals over the test samples (Wilson's): other samples, the same "
             "models. One seed tells nothing of another."
         )
-    if of.further and of.answers is not None:
+    if any(each.over_seeds is None for each in found) and of.answers is not None:
         told += " Models made since are of the first seed"
         if of.answers.tested > len(of.answers):
             told += f", on {len(of.answers):,} of the {of.answers.tested:,} test samples"

@@ -1,7 +1,8 @@
 """Figures of a report that go from model to model: what each step brought, and took away.
 
 The teacher, the student on labels alone and the distilled one follow each other. What was made of
-the first seed's student since does not: each is held against that very student.
+the distilled student since does not: each is held against that student, and against the first
+seed's where it was made of that one alone.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ def held_against(models: Sequence[str]) -> list[str]:
 def brought(rows: pd.DataFrame) -> pd.DataFrame:
     """The students' rows with what each step brought: `against`, and `step` in points.
 
-    rows: model, accuracy, first (shares). A further model is of the first seed, and held against
-    that seed's student, not against the mean.
+    rows: model, accuracy, first (shares), once. A further model that was made once is of the first
+    seed, and held against that seed's student, not against the mean.
     """
     found = rows[rows["model"] != "teacher"].copy()
     found["against"] = held_against([*found["model"]])
     of = found.set_index("model")
     steps = []
     for model, other in zip(found["model"], found["against"], strict=True):
-        kind = "accuracy" if model in ARMS else "first"
+        kind = "first" if of.at[model, "once"] else "accuracy"
         steps.append(100 * (of.at[model, kind] - of.at[other, kind]) if other else nan)
     found["step"] = steps
     return found
@@ -137,8 +138,8 @@ def _name(figure: go.Figure, names: Sequence[str], below: Sequence[str] | None =
 
 
 def _add_levels(figure: go.Figure, rows: pd.DataFrame, names: Sequence[str]) -> None:
-    """A line from the control to the distilled student, and a dotted one of what the first seed's
-    gets right, from which each further model rises or falls.
+    """A line from the control to the distilled student, and a dotted one of what that one, or the
+    first seed's, gets right, from which each further model rises or falls.
     """
     own = rows["model"].isin(ARMS).to_numpy()
     line = {"mode": "lines", "showlegend": False, "hoverinfo": "skip"}
@@ -152,7 +153,8 @@ def _add_levels(figure: go.Figure, rows: pd.DataFrame, names: Sequence[str]) -> 
     if not further:
         return
     whole = [*rows["model"]].index(WHOLE)
-    level = 100 * rows["first"].iloc[whole]
+    kind = "first" if rows["once"].any() else "accuracy"
+    level = 100 * rows[kind].iloc[whole]
     across: list[str | None] = [names[place] for place in (whole, *further)]
     heights: list[float | None] = [level] * len(across)
     for place in further:

@@ -29,16 +29,23 @@ PATIENCE = 60.0
 """Seconds after which something else is wrong with this machine."""
 
 
-def timed_here(of: Finished, wait: float = PATIENCE) -> Measured | None:
-    """What measure_here.py finds of the run's files on this machine, in about SECONDS.
+TOO_LARGE = "The models are too large to be timed while a page waits for its report."
+BUSY = "Other models were being timed on this machine when this report was made: ask for it again."
+FAILED = "Timing them on this machine failed when this report was made."
 
-    wait: seconds for others' timings to end. None where they take longer, nothing is kept, the
-    models are too large, or it failed.
+
+def timed_here(of: Finished, wait: float = PATIENCE) -> Measured | str:
+    """What measure_here.py finds of the run's files on this machine, in about SECONDS; or why it
+    was not asked, in a sentence.
+
+    wait: seconds for others' timings to end.
     """
-    if not affordable(of) or not _alone.acquire(timeout=max(0.0, wait)):
-        return None
+    if not affordable(of):
+        return TOO_LARGE
+    if not _alone.acquire(timeout=max(0.0, wait)):
+        return BUSY
     try:
-        return _timed(of)
+        return _timed(of) or FAILED
     finally:
         _alone.release()
 

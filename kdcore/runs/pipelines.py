@@ -244,14 +244,20 @@ def _forget(connection: sa.Connection, pipeline_id: str) -> None:
         connection.execute(delete(table).where(table.c.pipeline_id == pipeline_id))
 
 
+def result_name(run: PipelineRun, place: int) -> str:
+    """What to call what came of a setting: the pipeline, and what the setting sets."""
+    setting = list(run.pipeline.settings())[place]
+    words = ", ".join(f"{field} {value}" for field, value in setting.items())
+    return f"{run.name}: {words}" if words else run.name
+
+
 def _named(run: PipelineRun) -> list[tuple[str, PipelineResult]]:
-    """Its results, each under its name and what its setting sets."""
-    found = []
-    for setting, member in zip(run.pipeline.settings(), run.members, strict=True):
-        if member.result is not None:
-            words = ", ".join(f"{field} {value}" for field, value in setting.items())
-            found.append((f"{run.name}: {words}" if words else run.name, member.result))
-    return found
+    """Its results, each under its name."""
+    return [
+        (result_name(run, place), member.result)
+        for place, member in enumerate(run.members)
+        if member.result is not None
+    ]
 
 
 def _spelled(heard: Sequence[Heard]) -> str:

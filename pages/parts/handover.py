@@ -1,18 +1,25 @@
-"""A finished run, handed over: its report and its bundle, made when their button is pressed."""
+"""What has ended, handed over: its report and its bundle, made when their button is pressed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 from functools import partial
 from time import monotonic
+from typing import TYPE_CHECKING, NamedTuple
 
 import streamlit as st
 
 from kdcore.handover.made import Made, Passing
+from kdcore.handover.stage import ENDS, of_row
 from kdcore.runs.pipelines import Pipelines
 from kdcore.runs.store import Run
 from kdcore.shelf import Shelf
+from kdcore.waterfall import PipelineResult
 from pages.parts.services import runner
+
+if TYPE_CHECKING:
+    from kdcore.handover.finished import Finished
 
 MOST_BYTES = 48_000_000
 """Of reports that are kept for whoever asks next, and of bundles: nine or ten reports."""
@@ -33,78 +40,158 @@ def handover(run: Run) -> None:
         return
     if not {"scale", "distilled.onnx"} <= run.result.artifacts.keys():
         return
-    shelf = runner().shelf
-    gone = [name for name in run.result.artifacts.values() if not (shelf.folder / name).is_file()]
-    why_not = "Files of this run are gone; repeat it to hand it over." if gone else ""
+    shelf, pipelines = runner().shelf, runner().pipelines
+    _buttons(
+        run.id,
+        run.result.artifacts.values(),
+        partial(report_of, run, shelf, pipelines, _made("reports")),
+        partial(bundle_of, run, shelf, _made("bundles")),
+        "the distilled student",
+    )
+
+
+def handover_row(key: str, name: str, result: PipelineResult, place: int) -> None:
+    """Two buttons for a model of a pipeline.
+
+    key: of the pipeline and its setting; name: what to call them; place: the model's row.
+    """
+    if result.run is None:
+        st.caption(
+            "A report and a bundle need more than an older version kept of this pipeline: run it "
+            "again."
+        )
+        return
+    shelf, row = runner().shelf, result.rows[place]
+    of = PipelineRow(f"{key}-{place}", name, result, place)
+    own = row.name in ENDS
+    _buttons(
+        of.key,
+        [*result.run.artifacts.values(), row.file.onnx],
+        partial(report_of_row, of, shelf, _made("reports")),
+        partial(bundle_of_row, of, shelf, _made("bundles")),
+        "the distilled student" if own else "this model and the distilled student, in float32,",
+    )
+
+
+def _buttons(
+    key: str,
+    files: Iterable[str],
+    report: Callable[[], bytes],
+    bundle: Callable[[], bytes],
+    whom: str,
+) -> None:
+    """Report and bundle. key: of what is handed over; files: names of those on the shelf that it
+    takes; whom: what the bundle holds.
+    """
+    folder = runner().shelf.folder
+    gone = not all((folder / name).is_file() for name in files)
+    why_not = "Files of it are gone; repeat it to hand it over." if gone else ""
     st.download_button(
         "Report",
-        data=partial(report_of, run, shelf, runner().pipelines, _made("reports")),
-        file_name=f"report-{run.id}.html",
+        data=report,
+        file_name=f"report-{key}.html",
         mime="text/html",
         icon=":material/article:",
         on_click="ignore",
-        disabled=bool(gone),
+        disabled=gone,
         help=why_not
         or "One HTML file of 5 MB to read, print or send: verdict, sizes, who pays, examples, and "
         "what was not tested. It needs no network. The first time the models are timed on this "
         "machine for it: about ten seconds, while the button turns. Where others' models are timed "
         "just then, or something disturbs it, ask again after a minute.",
-        key=f"report.{run.id}",
+        key=f"report.{key}",
     )
     st.download_button(
         "Bundle",
-        data=partial(bundle_of, run, shelf, _made("bundles")),
-        file_name=f"kd-{run.id}.zip",
+        data=bundle,
+        file_name=f"kd-{key}.zip",
         mime="application/zip",
         icon=":material/package_2:",
         on_click="ignore",
-        disabled=bool(gone),
+        disabled=gone,
         help=why_not
-        or "A zip to use the distilled student elsewhere: ONNX and weights, labels, model card, a "
-        "script that predicts and one that measures. They need onnxruntime and numpy alone.",
-        key=f"bundle.{run.id}",
+        or f"A zip to use {whom} elsewhere: ONNX and weights, labels, model card, a script that "
+        "predicts and one that measures. They need onnxruntime and numpy alone.",
+        key=f"bundle.{key}",
     )
 
 
-# both are called in a thread of their own, where nothing of streamlit may be asked; a finished run
-# never changes, but for its name and what pipelines make of its student
+# these are called in a thread of their own, where nothing of streamlit may be asked; what has ended
+# never changes, but for a run's name and what pipelines make of its student
 
 
 def report_of(run: Run, shelf: Shelf, pipelines: Pipelines, made: Made) -> bytes:
     """The run's report, as far as a page can afford it, with its students in int8."""
-    from kdcore.handover.facts import PAGE_MACS
     from kdcore.handover.finished import from_shelf
-    from kdcore.handover.report import report
     from kdcore.handover.since import in_int8
-    from kdcore.handover.timing import affordable, timed_here
 
     assert run.result is not None  # only such a run has the button
-    result, asked = run.result, monotonic()
+    result = run.result
     since = {
         name: each
         for name, each in in_int8(result, (of for _, _, of in pipelines.done())).items()
         if (shelf.folder / each.file).is_file()
     }
 
-    def make() -> bytes:
+    def gathered() -> Finished:
         files = {name: shelf.get(each.file) for name, each in since.items()}
         told = from_shelf(run.name, result, shelf, files)
-        told = replace(told, made={name: each.how for name, each in since.items()})
-        timed = timed_here(told, WAIT - (monotonic() - asked))
-        page = report([told], [] if timed is None else [timed], most_macs=PAGE_MACS)
-        clean = timed is not None and not any(cell.noisy for cell in timed.latency)
-        return page if clean or not affordable(told) else Passing(page)
+        return replace(told, made={name: each.how for name, each in since.items()})
 
-    return made.get(("report", run.id, run.name, *since.items()), make)
+    return _report(("report", run.id, run.name, *since.items()), gathered, made)
 
 
 def bundle_of(run: Run, shelf: Shelf, made: Made) -> bytes:
     """The run's bundle."""
-    from kdcore.handover.bundle import bundle
     from kdcore.handover.finished import from_shelf
 
     assert run.result is not None
     result = run.result
-    return made.get(
-        ("bundle", run.id, run.name), lambda: bundle(from_shelf(run.name, result, shelf))
-    )
+    return _bundle(("bundle", run.id, run.name), lambda: from_shelf(run.name, result, shelf), made)
+
+
+class PipelineRow(NamedTuple):
+    """A model of a pipeline, to be handed over."""
+
+    key: str
+    name: str
+    result: PipelineResult
+    place: int
+
+
+def report_of_row(of: PipelineRow, shelf: Shelf, made: Made) -> bytes:
+    """The report of the run that the stages began from, and of the row's model."""
+    key, name, result, place = of
+    return _report(("report", key, name), lambda: of_row(name, result, place, shelf), made)
+
+
+def bundle_of_row(of: PipelineRow, shelf: Shelf, made: Made) -> bytes:
+    """The bundle of the row's model."""
+    key, name, result, place = of
+    named = partial(of_row, name, result, place, shelf, as_file=True)
+    return _bundle(("bundle", key, name), named, made)
+
+
+def _report(key: Hashable, gathered: Callable[[], Finished], made: Made) -> bytes:
+    from kdcore.handover.facts import PAGE_MACS
+    from kdcore.handover.report import report
+    from kdcore.handover.timing import TOO_LARGE, timed_here
+
+    asked = monotonic()
+
+    def make() -> bytes:
+        told = gathered()
+        timed = timed_here(told, WAIT - (monotonic() - asked))
+        if isinstance(timed, str):
+            page = report([told], most_macs=PAGE_MACS, untimed=timed)
+            return page if timed == TOO_LARGE else Passing(page)
+        page = report([told], [timed], most_macs=PAGE_MACS)
+        return Passing(page) if any(cell.noisy for cell in timed.latency) else page
+
+    return made.get(key, make)
+
+
+def _bundle(key: Hashable, gathered: Callable[[], Finished], made: Made) -> bytes:
+    from kdcore.handover.bundle import bundle
+
+    return made.get(key, lambda: bundle(gathered()))

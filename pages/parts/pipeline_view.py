@@ -10,13 +10,15 @@ import streamlit as st
 
 from kdcore import pipeline_charts
 from kdcore.handover.elsewhere import Timed
+from kdcore.handover.stage import stages_of
 from kdcore.measure.latency import ROUNDS, WARM_UP
 from kdcore.model_table import ROLES
 from kdcore.pipeline_tables import headline, latency_sentence, shown
-from kdcore.runs.pipelines import Member, PipelineRun
+from kdcore.runs.pipelines import Member, PipelineRun, result_name
 from kdcore.statistics import verdict
 from kdcore.waterfall import PipelineResult, Row, rows_table, sensitivity_table
 from pages.parts.devices import devices
+from pages.parts.handover import handover_row
 from pages.parts.look import figure, picture_format
 from pages.parts.pipeline_curves import kept_curves, live_curves
 from pages.parts.pipeline_progress import header, progress
@@ -57,6 +59,8 @@ def _watched(pipeline_id: str, moving: bool) -> None:
     if member.rows:
         _charts(run, member)
         _table(run, member)
+        if member.result is not None:
+            _hand_over(run, place, member.result)
         if not moving:
             kept_curves(run, place)
             devices(_timed(member.rows), f"{run.id}-{place + 1}")
@@ -166,6 +170,21 @@ def _table(run: PipelineRun, member: Member) -> None:
         "trained on as long, or as it was where no stage trains, paired by seed, with its 95 % "
         "interval. As the teacher, as before all stages: test samples answered alike."
     )
+
+
+def _hand_over(run: PipelineRun, place: int, result: PipelineResult) -> None:
+    """Report and bundle of the model after a stage, the last one unless another is chosen."""
+    stages = stages_of(result)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        row = st.selectbox(
+            "Hand over the model after",
+            stages,
+            index=len(stages) - 1,
+            format_func=lambda row: f"{stages.index(row) + 1}. {result.rows[row].name}",
+            width=420,
+            key=f"pipeline.hand_over.{run.id}.{place}",
+        )
+        handover_row(f"{run.id}-{place + 1}", result_name(run, place), result, row)
 
 
 def _timed(rows: Sequence[Row]) -> list[Timed]:

@@ -68,6 +68,24 @@ def charts(app) -> list[str]:
     return [each.proto.spec for each in app.get("plotly_chart")]
 
 
+def test_the_model_after_any_stage_is_handed_over_the_last_one_unless_another_is_chosen(
+    open_page, kept, finished, result
+):
+    whole = replace(result, run=finished().result)
+    app = open_page(pipeline=kept(members=[Member(whole.rows, whole)]).id)
+    handed = [each for each in app.get("download_button") if each.label in ("Report", "Bundle")]
+    assert [each.proto.disabled for each in handed] == [False, False]
+    chosen = next(each for each in app.selectbox if each.label == "Hand over the model after")
+    assert chosen.options[chosen.index].startswith("3. static int8")
+    assert len(chosen.options) == 3
+
+
+def test_what_an_older_version_kept_is_not_handed_over_and_that_is_said(open_page, kept):
+    app = open_page(pipeline=kept().id)
+    assert not [each for each in app.get("download_button") if each.label == "Bundle"]
+    assert "run it again" in text(app)
+
+
 def test_without_a_finished_run_a_visitor_is_told_what_to_do(open_page):
     app = open_page()
     assert "There is no finished run yet" in text(app)

@@ -17,7 +17,14 @@ from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.shelf import Shelf
 from kdcore.stages import run_pipeline
 from pages.parts.devices import MOST_KEPT, _kit
-from pages.parts.handover import MOST_BYTES, bundle_of, report_of
+from pages.parts.handover import (
+    MOST_BYTES,
+    PipelineRow,
+    bundle_of,
+    bundle_of_row,
+    report_of,
+    report_of_row,
+)
 from tests.devices import measurement
 
 
@@ -89,6 +96,22 @@ def test_the_report_times_the_models_here_and_holds_what_a_pipeline_made_of_the_
         assert "Memory of one answer" in measured
 
 
+def test_a_pipelines_model_is_handed_over_with_what_its_stages_began_from(
+    quick, shelf, made, untimed, monkeypatch
+):
+    monkeypatch.setattr(latency, "ROUNDS", 2)
+    result = run_pipeline(
+        Pipeline(recipe=quick, stages=[{"kind": "quantize", "how": "static"}]), shelf=shelf
+    )
+    of = PipelineRow("p-1-3", "in int8", result, len(result.rows) - 1)
+    page = report_of_row(of, shelf, made)
+    assert b"<h1>in int8</h1>" in page
+    assert b"Made of the distilled student since. static int8" in page
+    with zipfile.ZipFile(io.BytesIO(bundle_of_row(of, shelf, made))) as archive:
+        names = {name.partition("/")[2] for name in archive.namelist()}
+    assert {"model.onnx", "static-int8.onnx", "pipeline.json"} <= names
+
+
 @pytest.mark.parametrize("failed", [True, False])
 def test_a_report_whose_timing_was_disturbed_or_failed_is_made_anew_after_a_while(
     failed, store, finished, shelf, monkeypatch
@@ -97,7 +120,7 @@ def test_a_report_whose_timing_was_disturbed_or_failed_is_made_anew_after_a_whil
     student = shelf.get(run.result.artifacts["distilled.onnx"])
     found = measured.read(measurement({"distilled": student}, [("distilled", 1, 1, 0.2)]))
     noisy = tuple(cell.model_copy(update={"noisy": True}) for cell in found.latency)
-    first = None if failed else found.model_copy(update={"latency": noisy})
+    first = timing.FAILED if failed else found.model_copy(update={"latency": noisy})
     taken = [first, found]
     monkeypatch.setattr(timing, "timed_here", lambda of, wait: taken.pop(0))
     monkeypatch.setattr(facts, "PAGE_MACS", 1.0)
