@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice, product
 from math import prod
@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from kdcore.errors import RecipeError
 from kdcore.knobs import Range
 from kdcore.recipe import Number, Recipe, Whole, content_hash
 from kdcore.sweep import LEADING, SPECIAL, Axis, Values, put_at, told_twice
@@ -131,6 +132,18 @@ class Quantize(_Part):
             )
         return self
 
+    @property
+    def idle(self) -> set[str]:
+        """Its settings that play no part where its others are as they are."""
+        found = set[str]()
+        if self.how != "static":
+            found |= {"calibration", "samples"}
+        if self.how in ("weights", "float16"):
+            found.add("bits")
+        if self.keep != "sensitive":
+            found.add("kept")
+        return found
+
 
 class Share(_Part):
     """Each layer's weights share 2^bits numbers, and Huffman's code says which: bytes on disk."""
@@ -202,7 +215,7 @@ class Pipeline(Written):
         """Each combination's pipeline, without axes, in the order of `settings`.
 
         Equal recipes among them are one object. Raises RecipeError where one of them is no
-        pipeline.
+        pipeline, or two come to the same: they would look like two findings.
         """
         return list(_members(self.to_json()))
 
@@ -255,7 +268,33 @@ def _members(text: str) -> tuple[Pipeline, ...]:
             recipe = Pipeline(**values).recipe
             by_text[spelled] = by_id.setdefault(recipe.id, recipe)
         found.append(Pipeline(**{**values, "recipe": by_text[spelled]}))
+    _all_differ(list(pipeline.settings()), found)
     return tuple(found)
+
+
+def _all_differ(settings: Sequence[dict[str, JsonValue]], members: Sequence[Pipeline]) -> None:
+    """Raise RecipeError where two settings come to the same work."""
+    seen: dict[tuple[int, str], dict[str, JsonValue]] = {}
+    for setting, member in zip(settings, members, strict=True):
+        told = [
+            stage.model_dump(
+                mode="json", exclude=stage.idle if isinstance(stage, Quantize) else None
+            )
+            for stage in member.stages
+        ]
+        twin = seen.setdefault((id(member.recipe), json.dumps(told)), setting)
+        if twin is not setting:
+            spelled = {field: json.dumps(value) for field, value in setting.items()}
+            apart = [field for field, text in spelled.items() if text != json.dumps(twin[field])]
+            alike = [
+                f"{field!r} is {text}" for field, text in spelled.items() if field not in apart
+            ]
+            where = " and ".join(alike)
+            raise RecipeError(
+                f"{', '.join(map(repr, apart))} {'changes' if len(apart) == 1 else 'change'} "
+                f"nothing{f' where {where}' if where else ''}; leave one of the axes out, or that "
+                "value"
+            )
 
 
 @lru_cache(maxsize=32 * KEPT)

@@ -94,7 +94,7 @@ def _quantize(stage: Quantize) -> Iterator[Dimension]:
     yield _choice("keep", "layers left in float32", kept, usual=3)
     if stage.keep == "sensitive":
         yield _whole("kept", "most sensitive left in float32", (1, 2, 3, 4), (1, 100))
-    if stage.how != "float16":
+    if "bits" not in stage.idle:
         yield _bits()
 
 

@@ -74,7 +74,7 @@ def test_without_axes_a_pipeline_is_its_own_only_member():
 
 VARIED = [
     {"field": "stages.0.share", "values": [0.3, 0.5]},
-    {"field": "recipe.temperature", "values": [1, 4, 4.0]},
+    {"field": "recipe.temperature", "values": [1, 4, 8]},
 ]
 
 
@@ -86,10 +86,9 @@ def test_a_member_made_alone_is_the_one_of_that_place():
 
 def test_members_of_equal_recipes_share_one_and_it_counts_once():
     one = Pipeline(stages=STAGES, axes=VARIED)
-    cold, hot = one.recipes()
-    assert (cold.temperature, hot.temperature) == (1.0, 4.0)
+    assert [each.temperature for each in one.recipes()] == [1.0, 4.0, 8.0]
     shared = [member.recipe for member in one.members()]
-    assert all(a is b for a, b in zip(shared, [cold, hot, hot] * 2, strict=True))
+    assert all(a is b for a, b in zip(shared, one.recipes() * 2, strict=True))
 
 
 def test_members_are_made_once_for_all_pipelines_that_are_equal():
@@ -229,3 +228,37 @@ def test_channels_are_not_taken_out_after_single_weights_were_set_to_zero():
     with pytest.raises(RecipeError, match="prune the channels first"):
         Pipeline(recipe=Recipe(), stages=stages)
     assert len(Pipeline(recipe=Recipe(), stages=stages[::-1]).stages) == 2
+
+
+@pytest.mark.parametrize(
+    ("quantize", "axes", "says"),
+    [
+        (
+            {},
+            {"how": ["static", "dynamic"], "calibration": ["min-max", "percentile"]},
+            "'stages.2.calibration' changes nothing where 'stages.2.how' is \"dynamic\"",
+        ),
+        ({"how": "float16"}, {"bits": [7, 8]}, "'stages.2.bits' changes nothing; leave one"),
+        ({"how": "weights"}, {"bits": [7, 8]}, "'stages.2.bits' changes nothing; leave one"),
+        ({}, {"kept": [1, 2]}, "'stages.2.kept' changes nothing; leave one"),
+        ({}, {"kept": [1], "bits": [7, 7.0]}, "'stages.2.bits' changes nothing where"),
+    ],
+)
+def test_two_settings_that_come_to_the_same_are_refused(quantize, axes, says):
+    stages = [*STAGES[:2], {"kind": "quantize", **quantize}]
+    told = [{"field": f"stages.2.{name}", "values": values} for name, values in axes.items()]
+    with pytest.raises(RecipeError, match=says):
+        Pipeline(stages=stages, axes=told).members()
+
+
+def test_a_setting_that_plays_its_part_may_vary():
+    stages = [*STAGES[:2], {"kind": "quantize", "keep": "sensitive"}]
+    axes = [
+        {"field": f"stages.2.{name}", "values": values}
+        for name, values in {
+            "kept": [1, 2],
+            "calibration": ["min-max", "entropy"],
+            "samples": [32, 64],
+        }.items()
+    ]
+    assert len(Pipeline(stages=stages, axes=axes).members()) == 8
