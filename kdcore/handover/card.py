@@ -6,7 +6,7 @@ After Mitchell et al., 2019, "Model Cards for Model Reporting", arXiv:1810.03993
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from kdcore.handover import words
 from kdcore.handover.facts import Facts
@@ -41,8 +41,14 @@ def _what(of: Finished) -> str:
     return (
         f"A classifier of {plain(recipe.task)}{classes}: `{brief(recipe.student)}`, distilled from "
         f"`{brief(recipe.teacher)}`.\n\n"
-        f"**{verdict_sentence(of.result.difference)}**"
+        f"**{verdict_sentence(of.result.difference)}**" + "".join(_smaller(of))
     )
+
+
+def _smaller(of: Finished) -> Iterator[str]:
+    """What a pipeline made of it."""
+    if of.pipeline is not None:
+        yield from (f"\n\nAfter it, `{name}`: {plain(how)}" for name, how in of.made.items())
 
 
 def _made(of: Finished) -> str:
@@ -131,15 +137,15 @@ def asked_first(of: Finished) -> str:
     return f"{of.further[-1]}.onnx" if of.pipeline and of.further else "model.onnx"
 
 
-def _since(of: Finished, name: str) -> str:
-    how = of.made.get(name)
-    return f"made of it since: {plain(how)}" if how else "made of it since"
-
-
 def _use(of: Finished) -> str:
-    further = "".join(f"* `{name}.onnx`: {_since(of, name)}\n" for name in of.further)
+    further = "".join(f"* `{name}.onnx`: made of it since\n" for name in of.further)
     weights = "* `model.safetensors`: its weights alone\n" if "distilled" in of.weights else ""
-    pipeline = "* `pipeline.json`: its stages\n" if of.pipeline else ""
+    pipeline = (
+        "* `pipeline.json`: its stages, to be made again by `python -m kdcore pipeline "
+        "pipeline.json --out DIR`\n"
+        if of.pipeline
+        else ""
+    )
     first = f"`{asked_first(of)}`"
     return f"""```sh
 pip install -r requirements.txt
@@ -148,8 +154,8 @@ python predict.py sample.npy
 python measure_here.py           # how fast is it on this device?
 ```
 
-`predict.py` asks {first}, or another of these with `--model`. All have their weights inside, and
-take any number of samples at once.
+`predict.py` asks {first}, or another of these with `--model`. All have their weights inside
+and take any number of samples at once.
 
 * `model.onnx`: the distilled student, float32
 {further}{weights}{pipeline}* `labels.json`: the classes in the order of the answers
