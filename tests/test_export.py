@@ -167,3 +167,16 @@ def test_an_export_that_fails_leaves_the_exporters_log_level_alone(chatter, monk
     with pytest.raises(RuntimeError, match="no such operator"):
         to_onnx(MLP, (1, 8, 8))
     assert chatter.level == logging.INFO
+
+
+def test_a_residual_network_is_written_without_detours():
+    network = models.get("resnet_cifar").build((3, 16, 16), 10, {"depth": 8}, seed=0)
+    assert any(
+        each.is_contiguous(memory_format=torch.channels_last) for each in network.parameters()
+    )
+    content = to_onnx(network, (3, 16, 16))
+    kinds = {node.op_type for node in onnx.load_from_string(content).graph.node}
+    assert kinds == {"Conv", "Relu", "Add", "ReduceMean", "Reshape", "Gemm"}
+    inputs = torch.randn(3, 3, 16, 16)
+    expected = network(inputs).detach().numpy()
+    np.testing.assert_allclose(answer(content, inputs), expected, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
@@ -72,9 +73,11 @@ def _exported(network: nn.Module, input_shape: tuple[int, ...]) -> bytes:
     _remember_translations()
     # two samples: a traced batch of 1 would be taken for a constant
     example = torch.zeros(2, *input_shape)
+    # with channels last, as in training, the mean over a picture becomes nine nodes instead of one
+    plain = copy.deepcopy(network).to(memory_format=torch.contiguous_format)
     with unlogged("torch.onnx"):
         program = torch.onnx.export(
-            network,
+            plain,
             (example,),
             dynamo=True,
             dynamic_shapes=({0: torch.export.Dim("batch")},),
