@@ -6,9 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.compare_tables import FEWEST, MOST
-from kdcore.errors import KdError
 from kdcore.runs.store import LISTED, STATES, Run
 from kdcore.statistics import accuracy_text, signed
+from pages.parts.deeds import delete_button, save
 from pages.parts.run_view import recipe_download
 from pages.parts.services import gone, plainly, run_label, runner, store, verbatim
 from pages.parts.sweep_list import show_sweeps
@@ -74,29 +74,25 @@ def confirm_delete(runs: list[Run]) -> None:
         "Curves, results and both students go with it; the teacher is kept for later runs. "
         "This cannot be undone."
     )
-    if st.button("Delete for good", type="primary", icon=":material/delete:"):
-        try:
-            for run in runs:
-                runner().delete(run.id)
-        except KdError as error:
-            st.error(str(error))
-        else:
-            st.rerun()
+    delete_button(delete_all, [run.id for run in runs])
+
+
+def delete_all(run_ids: list[str]) -> None:
+    """Delete runs, with the files that only they needed."""
+    for run_id in run_ids:
+        runner().delete(run_id)
 
 
 def save_words(run_id: str) -> None:
     """Store the name, tags and note as typed."""
     state = st.session_state
-    try:
-        store().annotate(
-            run_id,
-            name=state[f"name.{run_id}"],
-            tags=state[f"tags.{run_id}"],
-            note=state[f"note.{run_id}"],
-        )
-        st.toast("Saved", icon=":material/check:")
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
+    save(
+        store().annotate,
+        run_id,
+        name=state[f"name.{run_id}"],
+        tags=state[f"tags.{run_id}"],
+        note=state[f"note.{run_id}"],
+    )
 
 
 def words(run: Run) -> None:

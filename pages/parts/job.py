@@ -6,16 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from kdcore.errors import KdError
+from pages.parts.deeds import attempt
 from pages.parts.services import store
-
-
-def attempt(action: Callable[..., object], *arguments: object, **more: object) -> None:
-    """Do it, or say in passing why it cannot be done."""
-    try:
-        action(*arguments, **more)
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
 
 
 def stop_button(

@@ -8,10 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from kdcore import ingest
-from kdcore.errors import DataError, KdError
+from kdcore.errors import DataError
 from kdcore.ingest import Kept, Preview, limits
 from kdcore.samples import CLASSES, EACH
 from kdcore.settings import Settings
+from pages.parts.deeds import ask_about_files, save
 from pages.parts.picture_grid import picture_grid
 from pages.parts.services import store, verbatim
 
@@ -174,11 +175,7 @@ def _kept(each: Kept) -> None:
 
 
 def _rename(task: str) -> None:
-    try:
-        ingest.rename(task, st.session_state[f"name.{task}"], data_folder())
-        st.toast("Saved", icon=":material/check:")
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
+    save(ingest.rename, task, st.session_state[f"name.{task}"], data_folder())
 
 
 @st.dialog("Delete for good?")
@@ -187,19 +184,4 @@ def confirm_delete(each: Kept) -> None:
     uses = [
         run for run in store().find() if each.task in (run.recipe.task, run.recipe.transfer.source)
     ]
-    under_way = [run for run in uses if not run.ended]
-    st.markdown(f"**{verbatim(each.name)}** is taken off the disk. This cannot be undone.")
-    if under_way:
-        st.info("A run under way needs it. Wait for its end, or cancel it first.")
-    elif uses:
-        many = limits.plural(len(uses), "run")
-        st.markdown(f"{many} used it: their results stay, but they cannot be run again.")
-    if st.button(
-        "Delete for good", type="primary", icon=":material/delete:", disabled=bool(under_way)
-    ):
-        try:
-            ingest.delete(each.task, data_folder())
-        except KdError as error:
-            st.error(str(error))
-        else:
-            st.rerun()
+    ask_about_files(each.name, uses, ingest.delete, each.task, data_folder())

@@ -12,8 +12,8 @@ from kdcore import charts, uploads
 from kdcore.catalogue import Catalogue, TaskRecord
 from kdcore.errors import KdError, UploadError
 from kdcore.ingest.limits import CLASS_NAME as LONGEST_NAME
-from kdcore.ingest.limits import plural
 from kdcore.uploads import SCALES, OwnTeacher, limits
+from pages.parts.deeds import ask_about_files, save
 from pages.parts.look import figure
 from pages.parts.model_form import misfit, options
 from pages.parts.recipe_form import fill_own_teacher, fill_task
@@ -263,30 +263,11 @@ def _uses(each: OwnTeacher) -> list[Any]:
 
 
 def _rename(name: str) -> None:
-    try:
-        uploads.rename(name, st.session_state[f"title.{name}"], runner().settings.home)
-        st.toast("Saved", icon=":material/check:")
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
+    home = runner().settings.home
+    save(uploads.rename, name, st.session_state[f"title.{name}"], home)
 
 
 @st.dialog("Delete for good?")
 def confirm_delete(each: OwnTeacher) -> None:
     """Ask once more, and say which runs it is to be missed by."""
-    uses = _uses(each)
-    under_way = [run for run in uses if not run.ended]
-    st.markdown(f"**{verbatim(each.title)}** is taken off the disk. This cannot be undone.")
-    if under_way:
-        st.info("A run under way needs it. Wait for its end, or cancel it first.")
-    elif uses:
-        many = plural(len(uses), "run")
-        st.markdown(f"{many} used it: their results stay, but they cannot be run again.")
-    if st.button(
-        "Delete for good", type="primary", icon=":material/delete:", disabled=bool(under_way)
-    ):
-        try:
-            uploads.delete(each.name, runner().settings.home)
-        except KdError as error:
-            st.error(str(error))
-        else:
-            st.rerun()
+    ask_about_files(each.title, _uses(each), uploads.delete, each.name, runner().settings.home)

@@ -9,9 +9,9 @@ from kdcore.pipeline_settings import after_stages
 from kdcore.result import Progress
 from kdcore.runs.pipelines import PipelineRun
 from kdcore.runs.store import RESTARTABLE
+from pages.parts.deeds import attempt
 from pages.parts.job import (
     again_button,
-    attempt,
     delete_popover,
     queued,
     settings_download,

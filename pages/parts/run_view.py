@@ -20,7 +20,7 @@ from pages.parts.job import again_button, queued, settings_download, stop_button
 from pages.parts.look import figure, picture_format
 from pages.parts.moments import temperatures
 from pages.parts.scheme_form import chain
-from pages.parts.services import catalogue, gone, plainly, runner, store, verbatim
+from pages.parts.services import catalogue, gone, harmless, plainly, runner, store, verbatim
 from pages.parts.widgets import duration
 
 POLL_SECONDS = 0.3
@@ -113,7 +113,7 @@ def _header(run: Run) -> None:
     elif run.state == "running":
         _progress(run)
     elif run.state == "failed":
-        st.error(f"The run failed: {run.error}", icon=":material/error:")
+        st.error(f"The run failed: {harmless(str(run.error))}", icon=":material/error:")
     elif run.state == "interrupted":
         st.warning(f"Interrupted: {run.error}.", icon=":material/power_off:")
     elif run.state == "cancelled":

@@ -13,7 +13,7 @@ from kdcore.runs.searches import SearchRun
 from kdcore.runs.store import Run
 from kdcore.search import TEST_SEEDS, Search, Tried, ranked
 from kdcore.statistics import accuracy_text, verdict_sentence
-from pages.parts.job import attempt
+from pages.parts.deeds import attempt
 from pages.parts.run_view import MARKS
 from pages.parts.services import runner
 

@@ -14,9 +14,9 @@ from kdcore.errors import KdError
 from kdcore.runs.searches import SearchRun
 from kdcore.runs.store import RESTARTABLE
 from kdcore.search import Fate, Search, Tried
+from pages.parts.deeds import attempt
 from pages.parts.job import (
     again_button,
-    attempt,
     delete_popover,
     settings_download,
     stop_button,
@@ -24,7 +24,7 @@ from pages.parts.job import (
 from pages.parts.run_view import PHASES
 from pages.parts.search_choice import best
 from pages.parts.search_figures import figures
-from pages.parts.services import catalogue, plainly, runner, verbatim
+from pages.parts.services import catalogue, harmless, plainly, runner, verbatim
 from pages.parts.widgets import ago, duration
 
 POLL_SECONDS = 1.0
@@ -151,7 +151,7 @@ def _progress(run: SearchRun) -> None:
     elif run.state == "running":
         _under_way(run, closing)
     elif run.state == "failed":
-        st.error(f"The search failed: {run.error}", icon=":material/error:")
+        st.error(f"The search failed: {harmless(str(run.error))}", icon=":material/error:")
     elif run.state == "interrupted":
         st.warning(
             "Interrupted: the engine stopped while this search was under way. What was tried is "

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from kdcore.charts import LOOKS
-from kdcore.errors import KdError
 from kdcore.runs.sweeps import MemberRow, SweepRun, member_table
+from pages.parts.deeds import delete_button, save
 from pages.parts.services import runner, verbatim
 from pages.parts.sweep_view import sides_of
 
@@ -58,22 +58,12 @@ def confirm_delete_sweep(sweep: SweepRun) -> None:
     """Ask once more; deleting cannot be taken back."""
     st.markdown(f"- {verbatim(sweep.name)}, with all its {sweep.total:,} members")
     st.markdown("This cannot be undone.")
-    if st.button("Delete for good", type="primary", icon=":material/delete:"):
-        try:
-            runner().sweeps.delete(sweep.id)
-        except KdError as error:
-            st.error(str(error))
-        else:
-            st.rerun()
+    delete_button(runner().sweeps.delete, sweep.id)
 
 
 def rename_sweep(sweep_id: str) -> None:
     """Store the name as typed."""
-    try:
-        runner().sweeps.rename(sweep_id, st.session_state[f"sweep.name.{sweep_id}"])
-        st.toast("Saved", icon=":material/check:")
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
+    save(runner().sweeps.rename, sweep_id, st.session_state[f"sweep.name.{sweep_id}"])
 
 
 def sweep_actions(sweep: SweepRun) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from kdcore.errors import KdError
 from kdcore.shelf import TrainedTeacher
+from pages.parts.deeds import attempt
 from pages.parts.model_form import teacher_words
 from pages.parts.recipe_form import fill_task, fill_teacher
 from pages.parts.services import runner, verbatim
@@ -38,14 +38,7 @@ def _trained(each: TrainedTeacher) -> None:
             "Forget",
             icon=":material/delete:",
             key=f"forget.{each.key}",
-            on_click=_forget,
-            args=(each.key,),
+            on_click=attempt,
+            args=(runner().shelf.remove_teacher, each.key),
             help="The next run that needs it trains it anew.",
         )
-
-
-def _forget(key: str) -> None:
-    try:
-        runner().shelf.remove_teacher(key)
-    except KdError as error:
-        st.toast(str(error), icon=":material/error:")
