@@ -22,7 +22,6 @@ from turns import Rooms, in_turns, machine, machine_lines, one_thread, ratios, s
 from kdcore.statistics import mean
 
 ONE, AUTOGRAD = "kdcore, one at a time", "kdcore, by autograd"
-SINGLY = (ONE, AUTOGRAD, LOOP)
 TEMPERATURES = (1.0, 2.0, 4.0, 8.0, 16.0)
 WEIGHTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 SEEDS = (0, 1, 2)

@@ -125,6 +125,13 @@ def test_a_damaged_file_is_a_sentence(content):
         onnx_file.weight(content)
 
 
+def test_a_file_that_takes_other_samples_is_a_sentence():
+    product = helper.make_node("MatMul", ["input", "w"], ["logits"])
+    content = a_file(product, w=np.ones((4, 3), np.float32))
+    with pytest.raises(HomeError, match="not take samples of 1×8×8 float32 numbers: "):
+        onnx_file.macs(content, (1, 8, 8))
+
+
 def test_grouped_convolutions_count_their_groups_alone():
     content = a_file(
         helper.make_node("Conv", ["input", "w"], ["logits"], group=2, pads=[1, 1, 1, 1]),

@@ -102,7 +102,8 @@ def macs(content: bytes, input_shape: Shape) -> int | None:
     """Multiply-accumulates of one sample, (C, H, W) or (D,), in an ONNX file.
 
     Counts matrix products and convolutions, zeros too, as `measure.size` does for a network. None
-    where it holds an operator that nobody has taught this to count.
+    where it holds an operator that nobody has taught this to count. Raises HomeError where the file
+    cannot be read, or takes no such sample.
     """
     model = read(content)
     if any(node.op_type in UNKNOWN for node in model.graph.node):
@@ -156,7 +157,10 @@ def _shapes(
     a file says of its shapes is often not enough.
     """
     found = {each.name: tuple(each.dims) for each in model.graph.initializer}
-    (first, *_) = (each.name for each in model.graph.input if each.name not in found)
+    inputs = [each.name for each in model.graph.input if each.name not in found]
+    if len(inputs) != 1:
+        raise HomeError(f"the ONNX file takes {len(inputs)} inputs, not samples alone")
+    (first,) = inputs
     found[first] = (1, *input_shape)
     names = {name for node in nodes for name in (*_operands(node), node.output[0])}
     wanted = sorted(names - set(found))
@@ -168,10 +172,17 @@ def _shapes(
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(
-        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    outputs = session.run(wanted, {first: np.zeros(found[first], np.float32)})
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        outputs = session.run(wanted, {first: np.zeros(found[first], np.float32)})
+    except Exception as error:  # onnxruntime has its own for every way not to fit
+        size = "×".join(map(str, input_shape))
+        first_line = str(error).splitlines()[0][:200]
+        raise HomeError(
+            f"the ONNX file does not take samples of {size} float32 numbers: {first_line}"
+        ) from None
     return found | {name: each.shape for name, each in zip(wanted, outputs, strict=True)}
 
 
