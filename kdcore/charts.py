@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log10
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from kdcore.chart_axes import by_factors
 from kdcore.result import ARMS, SHARE, STUDENTS, Arm, ArmName, Event
 from kdcore.statistics import mean, spread
 
@@ -161,7 +161,7 @@ def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
         "size": ("What does a kilobyte buy?", "file size, kB"),
         "latency": ("What does a microsecond buy?", "latency, µs, batch of 1, on this machine"),
     }[cost]
-    figure.update_xaxes(title=axis, type="log", **_decades(figure))
+    figure.update_xaxes(title=axis, **by_factors(trace.x[0] for trace in figure.data))
     figure.update_yaxes(title="test accuracy", ticksuffix=" %")
     return framed(figure, title)
 
@@ -289,18 +289,6 @@ def _add_level(figure: go.Figure, line: pd.DataFrame, steps: int) -> None:
         line={"color": look.colour, "dash": look.dash, "width": 2},
         hovertemplate=f"{look.label} gets %{{y:.1f}} % right<extra></extra>",
     )
-
-
-def _decades(figure: go.Figure) -> dict[str, object]:
-    """Room on both sides of a logarithmic axis, and plain numbers on its ticks."""
-    values = [trace.x[0] for trace in figure.data]
-    if not values:
-        return {}
-    return {
-        "range": [log10(min(values)) - 0.25, log10(max(values)) + 0.25],
-        "dtick": "D2" if max(values) / min(values) < 30 else 1,
-        "tickformat": "~g",
-    }
 
 
 def _style(figure: go.Figure, title: str, y: str, steps: int) -> go.Figure:

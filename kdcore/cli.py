@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
-from kdcore import cli_pipeline, handing
+from kdcore import cli_handover, cli_pipeline
 from kdcore.command import command, file_command
 from kdcore.errors import HomeError, KdError, RecipeError, UploadError
 from kdcore.files import file_name
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     teacher.add_argument("--pixels", default="standardised", metavar="SCALE", choices=SCALES)
     teacher.add_argument("--try", dest="task", metavar="TASK", help="see how much it reads there")
     teacher.set_defaults(command=_teacher)
-    handing.add_commands(commands)
+    cli_handover.add_commands(commands)
     return parser
 
 

@@ -7,13 +7,13 @@ The six are readable on light and dark (contrast of 3 at least), and the letter 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import log10
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from kdcore.chart_axes import by_factors
 from kdcore.charts import LOOKS, framed
 from kdcore.compare_rows import COSTS
 from kdcore.compare_tables import LETTERS
@@ -223,7 +223,9 @@ def trade_off(rows: pd.DataFrame, cost: str) -> go.Figure:
     for row, unbeaten in zip(rows.itertuples(), best, strict=True):
         _add_student(figure, row, bool(unbeaten), cost)
     title = COSTS[cost].title
-    figure.update_xaxes(title=title, type="log", **_decades(costs))
+    figure.update_xaxes(title=title, **by_factors(costs))
+    if len(costs) and costs.max() >= 10_000:
+        figure.update_xaxes(tickformat="~s")
     figure.update_yaxes(title="test accuracy, distilled", ticksuffix=" %", automargin=True)
     framed(figure, "Which students are worth their cost?", 400)
     notes = _letters_at_marks(rows)
@@ -261,19 +263,6 @@ def _letters_at_marks(rows: pd.DataFrame) -> list[dict[str, Any]]:
         places = dict(zip(of["run"], of["accuracy"].astype(float), strict=True))
         found += _letters(of["at"].iloc[-1], places, NEAREST * height)
     return found
-
-
-def _decades(costs: Any) -> dict[str, Any]:
-    """Room on both sides of a logarithmic axis, and few plain numbers on it."""
-    if not len(costs):
-        return {}
-    low, high = float(costs.min()), float(costs.max())
-    steps = 1 if high / low >= 30 else "D1" if high / low < 2 else "D2"
-    return {
-        "range": [log10(low) - 0.2, log10(high) + 0.25],
-        "tickformat": "~s" if high >= 10_000 else "~g",
-        "dtick": steps,
-    }
 
 
 def profiles(rows: pd.DataFrame) -> go.Figure:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log10
 from typing import Any
 
 import plotly.graph_objects as go
 
+from kdcore.chart_axes import lengths
 from kdcore.charts import LOOKS, Look, framed
 from kdcore.pipeline_tables import difference_text, kilobytes, time_text
 from kdcore.statistics import accuracy_text, mean, spread, verdict
@@ -28,8 +28,8 @@ LINE = 48
 ABOVE_WORDS, BELOW_WORDS = 0.58, 0.16
 """Of a model's line, in its heights: where the words above its mark end and begin."""
 
-WIDE = 4.0
-"""From so many times between least and most, an axis is logarithmic."""
+ROOM = 0.06
+"""Of an axis, beyond the largest value."""
 
 STAGE = LOOKS["distilled"].colour
 
@@ -59,7 +59,8 @@ def sizes(rows: Sequence[Row]) -> go.Figure:
         showlegend=True,
     )
     every = [row.bytes / 1000 for row in rows] + [row.gzip_bytes / 1000 for row in rows]
-    return _finished(figure, rows, steps, "How small does it get?", "on disk, kB", every)
+    axis = {"title": "on disk, kB", **lengths(every, ROOM)}
+    return _finished(figure, rows, steps, "How small does it get?", axis)
 
 
 def _size(row: Row) -> Step:
@@ -75,8 +76,11 @@ def accuracies(rows: Sequence[Row]) -> go.Figure:
     steps = [_accuracy(row) for row in rows]
     figure = _stairs(rows, steps)
     every = [step.value + sign * step.around for step in steps for sign in (-1, 1)]
-    title, axis = "What does it cost in accuracy?", "test accuracy, %"
-    return _finished(figure, rows, steps, title, axis, every, log=False)
+    low, high = min(every), max(every)
+    room = 0.08 * (high - low) or 1.0
+    span = {"range": [low - room, high + room], "tickformat": "~g", "nticks": 6}
+    axis = {"title": "test accuracy, %", **span}
+    return _finished(figure, rows, steps, "What does it cost in accuracy?", axis)
 
 
 def _accuracy(row: Row) -> Step:
@@ -100,8 +104,8 @@ def latencies(rows: Sequence[Row], batch: int) -> go.Figure:
     steps = [_latency(row, batch) for row in rows]
     figure = _stairs(rows, steps)
     many = "one sample" if batch == 1 else f"{batch} samples"
-    title, axis = "Does it get faster?", f"µs for {many}, one thread"
-    return _finished(figure, rows, steps, title, axis, [step.value for step in steps])
+    axis = {"title": f"µs for {many}, one thread", **lengths((e.value for e in steps), ROOM)}
+    return _finished(figure, rows, steps, "Does it get faster?", axis)
 
 
 def _latency(row: Row, batch: int) -> Step:
@@ -200,14 +204,11 @@ def _finished(
     rows: Sequence[Row],
     steps: Sequence[Step],
     title: str,
-    axis: str,
-    every: Sequence[float],
-    *,
-    log: bool = True,
+    axis: dict[str, Any],
 ) -> go.Figure:
-    """With names and numbers above the marks, and an axis that has room for all values."""
+    """With names and numbers above the marks, and the axis that they are along."""
     framed(figure, title, LINE * len(rows) + 118)
-    figure.update_xaxes(title=axis, zeroline=False, **_span(every, log))
+    figure.update_xaxes(axis, zeroline=False)
     figure.update_yaxes(visible=False, range=[-0.45, len(rows) - 0.35])
     notes: list[dict[str, Any]] = []
     for row, step, height in zip(rows, steps, _heights(rows), strict=True):
@@ -217,17 +218,3 @@ def _finished(
         notes.append({**common, "x": 0, "xanchor": "left", "text": short})
         notes.append({**common, "x": 1, "xanchor": "right", "text": f"<b>{step.words}</b>"})
     return figure.update_layout(annotations=notes, margin_t=64, hovermode="closest")
-
-
-def _span(every: Sequence[float], log: bool) -> dict[str, Any]:
-    """An axis' range, logarithmic where values lie far apart."""
-    low, high = min(every), max(every)
-    if log and low > 0 and high / low > WIDE:
-        few = "D2" if high / low < 100 else 1
-        room = 0.06 * log10(high / low)
-        span = [log10(low) - room, log10(high) + room]
-        return {"type": "log", "range": span, "dtick": few, "tickformat": "~g"}
-    if log:  # from zero, so that lengths can be compared
-        return {"range": [0, 1.06 * high], "tickformat": "~g", "nticks": 6}
-    room = 0.08 * (high - low) or 1.0
-    return {"range": [low - room, high + room], "tickformat": "~g", "nticks": 6}

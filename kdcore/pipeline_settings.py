@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from math import log10
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from kdcore.chart_axes import lengths
 from kdcore.charts import LOOKS, Look, framed
 from kdcore.outcome import plain
 from kdcore.pipeline_tables import difference_text, kilobytes
@@ -22,9 +22,6 @@ from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, Row
 ENDS = (TEACHER, CONTROL, ORIGINAL, TRAINED_ON)
 MOST_NAMED = 9
 """Up to so many settings have their values beside their marks."""
-
-WIDE = 4.0
-"""From so many times between least and most, the axis of sizes is logarithmic."""
 
 BESIDE: dict[str, tuple[Look, str, str]] = {
     TEACHER: (LOOKS["teacher"], "", LOOKS["teacher"].short),
@@ -124,7 +121,7 @@ def settings_chart(
             unselected={"marker": {"opacity": 1}},
         )
     every = [*rows["kB"], *(row.bytes / 1000 for of in drawn.values() for row in of)]
-    figure.update_xaxes(title="on disk, kB", **_span(every))
+    figure.update_xaxes(title="on disk, kB", **lengths(every, 0.12))
     figure.update_yaxes(title="test accuracy", ticksuffix=" %")
     framed(figure, "Which setting is worth its bytes?", height=420)
     return figure.update_layout(margin_t=100, hovermode="closest", dragmode=False)
@@ -183,17 +180,6 @@ def _add_beside(figure: go.Figure, name: str, rows: Sequence[Row]) -> None:
         hovertemplate="%{hovertext}<extra></extra>",
         unselected={"marker": {"opacity": 1}},
     )
-
-
-def _span(every: Sequence[float]) -> dict[str, Any]:
-    """From zero, or logarithmic where sizes lie far apart; with room for the values' names."""
-    low, high = min(every, default=1.0), max(every, default=1.0)
-    if low > 0 and high / low > WIDE:
-        room = 0.12 * log10(high / low)
-        few = "D2" if high / low < 300 else 1
-        span = [log10(low) - room, log10(high) + room]
-        return {"type": "log", "range": span, "dtick": few, "tickformat": "~g"}
-    return {"range": [0, 1.12 * high], "tickformat": "~g", "nticks": 6}
 
 
 def settings_shown(

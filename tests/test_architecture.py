@@ -54,7 +54,7 @@ ROOMS = [
     {"studies"},
     {"runs"},
     {
-        *("charts", "look_tables", "compare_tables", "compare_rows"),
+        *("charts", "chart_axes", "look_tables", "compare_tables", "compare_rows"),
         *("model_table", "decide", "decide_words", "pipeline_tables"),
     },
     {
@@ -64,8 +64,7 @@ ROOMS = [
     },
     {"handover"},
     {"command"},
-    {"handing"},
-    {"cli", "cli_pipeline", "__main__"},
+    {"cli", "cli_handover", "cli_pipeline", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from math import log10
 from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
 
+from kdcore.chart_axes import by_factors
 from kdcore.charts import LOOKS, framed
 from kdcore.errors import UploadError
 from kdcore.handover.measured import Measured
@@ -151,8 +151,8 @@ def device_chart(rows: pd.DataFrame, batch: int, device: str, here: str = "here"
         )
     notes = [_note(place, row) for place, row in zip(places, of.to_dict("records"), strict=True)]
     many = "one sample" if batch == 1 else f"{batch} samples"
-    every = [*of["device_ms"], *of.loc[both, "here_ms"]]
-    figure.update_xaxes(title=f"µs for {many}, one thread, median", **_span(every))
+    every = 1000 * pd.concat([of["device_ms"], of.loc[both, "here_ms"]]).astype(float)
+    figure.update_xaxes(title=f"µs for {many}, one thread, median", **by_factors(every, 0.15))
     figure.update_yaxes(visible=False, range=[-0.45, len(of) - 0.3])
     framed(figure, "How fast is it there?", LINE * len(of) + 150)
     return figure.update_layout(annotations=notes, margin_t=88, hovermode="closest")
@@ -194,12 +194,3 @@ def _note(place: int, row: Mapping[Any, Any]) -> dict[str, Any]:
         **{"x": 0, "xref": "x domain", "xanchor": "left", "y": place, "yshift": 16},
         **{"text": escape(short[:1].upper() + short[1:]), "showarrow": False},
     }
-
-
-def _span(milliseconds: Sequence[float]) -> dict[str, Any]:
-    """A logarithmic axis in µs with room at both ends: devices differ by factors."""
-    low, high = 1000 * min(milliseconds), 1000 * max(milliseconds)
-    room = max(0.12, 0.08 * log10(high / low))
-    few = "D2" if high / low < 30 else 1
-    span = [log10(low) - room, log10(high) + room]
-    return {"type": "log", "range": span, "dtick": few, "tickformat": "~g"}

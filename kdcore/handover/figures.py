@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import log10
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from kdcore.chart_axes import by_factors
 from kdcore.charts import LOOKS, framed
 from kdcore.look_charts import class_dumbbells
 from kdcore.result import ARMS
@@ -84,12 +84,7 @@ def pareto(rows: pd.DataFrame, looks: Mapping[str, Mark]) -> go.Figure:
             hovertemplate=f"{look.name} of %{{customdata[0]}} gets %{{y:.1f}} % right"
             "%{customdata[1]} in %{x:,.3g} kB<extra></extra>",
         )
-    low, high = (log10(each / 1000) for each in (rows["bytes"].min(), rows["bytes"].max()))
-    tick = "D2" if high - low < 1.5 else 1
-    figure.update_xaxes(
-        **{"title": "file size, kB", "type": "log", "tickformat": "~g", "dtick": tick},
-        range=[low - 0.25, high + 0.25],
-    )
+    figure.update_xaxes(title="file size, kB", **by_factors(rows["bytes"] / 1000))
     figure.update_yaxes(title="test accuracy, %")
     framed(figure, "Which model is worth its size?", height=400).update_layout(margin_t=96)
     return _with_room(figure, looks)

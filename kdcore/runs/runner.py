@@ -14,7 +14,7 @@ from kdcore.errors import KdError, RunError
 from kdcore.pipeline import Pipeline
 from kdcore.recipe import Recipe
 from kdcore.runs.asking import Asking
-from kdcore.runs.handing import Handing
+from kdcore.runs.dispatching import Dispatching
 from kdcore.runs.line import workers_of
 from kdcore.runs.pipelines import PipelineRun
 from kdcore.runs.processes import said_by
@@ -40,7 +40,7 @@ SIDE_BY_SIDE = 32
 """Members of a sweep in one part, at most."""
 
 
-class Runner(Asking, Handing):
+class Runner(Asking, Dispatching):
     """One per app: its store, its shelf, and its line to the cluster.
 
     Made in milliseconds; the cluster is started and connected to in the background.

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 import psutil
 import pytest
@@ -293,7 +294,7 @@ def test_a_worker_that_is_killed_again_and_again_is_said_with_the_way_out(run_it
             return KilledWorker("key", "worker", 4)
 
     run = run_it.store.submit(quick, "large", "another-machine tcp://127.0.0.1:8786")
-    run_it._returned("key", run.id, Future())
+    run_it._returned("key", partial(run_it.store.fail, run.id), Future())
     after = run_it.store.get(run.id)
     assert after.state == "failed"
     assert "lack of memory; choose smaller models" in after.error

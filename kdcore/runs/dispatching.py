@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from kdcore.settings import Settings
 log = logging.getLogger(__name__)
 
 
-class Handing(Line):
+class Dispatching(Line):
     """A line over which runs, parts of sweeps, searches and pipelines are handed to workers."""
 
     def __init__(self, settings: Settings) -> None:
@@ -31,8 +31,6 @@ class Handing(Line):
         self._futures: dict[str, Any] = {}
 
     def _hand_over(self, client: Any, run: Run) -> Run:
-        from distributed import fire_and_forget
-
         def work(run_id: str, environment: dict[str, str]) -> None:
             # nested, so that it travels by value: a cluster without kdcore fails in its worker,
             # and we hear of it, rather than in the line between worker and scheduler
@@ -41,12 +39,8 @@ class Handing(Line):
 
             execute(run_id, Settings.from_environment(environment))
 
-        key = f"{run.id}-{run.attempt}"
-        environment = self.settings.environment()
-        future = client.submit(work, run.id, environment, key=key, pure=False)
-        fire_and_forget(future)  # goes on without us: a run belongs to no session
-        self._futures[key] = future  # held, so that we hear of a task that never got to its run
-        future.add_done_callback(lambda done: self._returned(key, run.id, done))
+        fail = partial(self.store.fail, run.id)
+        self._dispatched(client, f"{run.id}-{run.attempt}", fail, work, run.id)
         return run
 
     def _hand_over_parts(self, client: Any, sweep_id: str, handed: Sequence[Part]) -> None:
@@ -64,21 +58,16 @@ class Handing(Line):
 
             execute_part(run_ids, task, Settings.from_environment(environment))
 
-        environment = self.settings.environment()
         futures = []
         for part in handed:
-            key = f"{part.task}-0"
-            future = client.submit(work, part.run_ids, part.task, environment, key=key, pure=False)
-            fire_and_forget(future)
-            self._futures[key] = future
-            future.add_done_callback(partial(self._part_returned, key, part))
-            futures.append(future)
+            fail = partial(self._fail_part, part)
+            told = (part.run_ids, part.task)
+            futures.append(self._dispatched(client, f"{part.task}-0", fail, work, *told))
         # once all are there: a latency that is taken while others train is none
+        environment = self.settings.environment()
         fire_and_forget(client.submit(measure, futures, environment, pure=False))
 
     def _hand_over_search(self, client: Any, search: SearchRun) -> SearchRun:
-        from distributed import fire_and_forget
-
         def work(search_id: str, handed: int, environment: dict[str, str]) -> None:
             from secrets import token_hex
 
@@ -96,17 +85,11 @@ class Handing(Line):
                 fire_and_forget(client.submit(work, search_id, following, environment, **once))
 
         key = f"{search.id}-{search.attempt}.{secrets.token_hex(2)}"
-        environment = self.settings.environment()
-        told = (search.id, search.handed, environment)
-        future = client.submit(work, *told, key=key, pure=False, priority=-1)
-        fire_and_forget(future)
-        self._futures[key] = future
-        future.add_done_callback(lambda done: self._search_returned(key, search, done))
+        fail = partial(self.searches.fail, search.id, handed=search.handed)
+        self._dispatched(client, key, fail, work, search.id, search.handed, priority=-1)
         return search
 
     def _hand_over_pipeline(self, client: Any, run: PipelineRun) -> PipelineRun:
-        from distributed import fire_and_forget
-
         def work(pipeline_id: str, environment: dict[str, str]) -> None:
             from kdcore.runs.worker import execute_pipeline
             from kdcore.settings import Settings
@@ -114,43 +97,45 @@ class Handing(Line):
             execute_pipeline(pipeline_id, Settings.from_environment(environment))
 
         key = f"{run.id}-{run.attempt}.{secrets.token_hex(2)}"
-        future = client.submit(work, run.id, self.settings.environment(), key=key, pure=False)
-        fire_and_forget(future)
-        self._futures[key] = future
-        future.add_done_callback(lambda done: self._pipeline_returned(key, run, done))
+        self._dispatched(client, key, partial(self.pipelines.fail, run.id), work, run.id)
         return run
 
-    def _pipeline_returned(self, key: str, run: PipelineRun, future: Any) -> None:
-        self._futures.pop(key, None)
-        if future.status == "error":
-            try:
-                self.pipelines.fail(run.id, _why(_innermost(future.exception())))
-            except KdError as sentence:
-                log.warning("pipeline %s failed unheard: %s", run.id, sentence)
+    def _dispatched(
+        self,
+        client: Any,
+        key: str,
+        fail: Callable[[str], None],
+        work: Callable[..., None],
+        *told: object,
+        priority: int = 0,
+    ) -> Any:
+        """The future of work that is told so, and then our settings.
 
-    def _search_returned(self, key: str, search: SearchRun, future: Any) -> None:
-        self._futures.pop(key, None)
-        if future.status == "error":
-            try:
-                why = _why(_innermost(future.exception()))
-                self.searches.fail(search.id, why, search.handed)
-            except KdError as sentence:
-                log.warning("search %s failed unheard: %s", search.id, sentence)
+        fail: writes down why, where the work never began, or its worker was lost with it.
+        """
+        from distributed import fire_and_forget
 
-    def _part_returned(self, key: str, part: Part, future: Any) -> None:
-        for run_id in part.run_ids:
-            self._returned(key, run_id, future, part.task)
+        environment = self.settings.environment()
+        once = {"key": key, "pure": False, "priority": priority}
+        future = client.submit(work, *told, environment, **once)
+        fire_and_forget(future)  # goes on without us: a run belongs to no session
+        self._futures[key] = future  # held, so that we hear of a task that never got to its run
+        future.add_done_callback(partial(self._returned, key, fail))
+        return future
 
-    def _returned(self, key: str, run_id: str, future: Any, task: str | None = None) -> None:
-        """`execute` writes every end itself; only where it could not is there an error here."""
+    def _returned(self, key: str, fail: Callable[[str], None], future: Any) -> None:
+        """A worker writes every end itself; only where it could not is there an error here."""
         self._futures.pop(key, None)
         if future.status != "error":
             return
-        error = _innermost(future.exception())
         try:
-            self.store.fail(run_id, _why(error), task)
+            fail(_why(_innermost(future.exception())))
         except KdError as sentence:
-            log.warning("run %s failed unheard: %s", run_id, sentence)
+            log.warning("%s failed unheard: %s", key, sentence)
+
+    def _fail_part(self, part: Part, error: str) -> None:
+        for run_id in part.run_ids:
+            self.store.fail(run_id, error, part.task)
 
 
 def _innermost(error: BaseException) -> BaseException:
