@@ -1,5 +1,8 @@
 """Decide: three budgets, and which model to ship, in one sentence that says how sure it is."""
 
+from collections.abc import Callable
+from functools import partial
+
 import streamlit as st
 
 from kdcore.decide import RULE, Advice, Budgets, advise
@@ -17,6 +20,7 @@ from pages.parts.all_models import (
 from pages.parts.budgets import arrive, budgets, fill_in, link, write_address
 from pages.parts.finished_pipelines import results_of
 from pages.parts.handover import handover, handover_row
+from pages.parts.job import settings_download
 from pages.parts.look import picture_format
 from pages.parts.models_picker import finished_models, pick_task, pick_timing, samples_of
 from pages.parts.run_view import recipe_download
@@ -35,26 +39,44 @@ def say(advice: Advice) -> None:
 
 
 def hand_over(model: Model) -> None:
-    """What a stakeholder takes away of the chosen model's run."""
+    """What a stakeholder takes away of the chosen model's run or pipeline."""
     with st.container(horizontal=True, vertical_alignment="center"):
         if model.pipeline:
-            places = [name for name, _ in results_of(model.run_id)]
-            if model.run in places:  # else it was renamed or deleted just now
-                place = places.index(model.run)
-                result = results_of(model.run_id)[place][1]
-                handover_row(f"{model.run_id}-{place + 1}", model.run, result, model.row)
+            _of_pipeline(model)
         else:
             run = store().get(model.run_id)
             handover(run)
-            with st.popover("Command line", icon=":material/terminal:"):
-                st.markdown("Download the recipe; it gives the same model from a terminal:")
-                recipe_download(run)
-                command = f"python -m kdcore run {run.id}.json --out {run.id}"
-                st.code(command, language="sh", wrap_lines=True)
+            _command_line(
+                "recipe", f"run {run.id}.json --out {run.id}", partial(recipe_download, run)
+            )
         to_run(model)
         copy_link()
     if model.role != "distilled":  # the same of a pipeline: it began with such a run
         st.caption("The bundle holds the distilled student of that run, not this model.")
+
+
+def _of_pipeline(model: Model) -> None:
+    """The model's row, and the stages that made it."""
+    found = results_of(model.run_id)
+    names = [name for name, _ in found]
+    if model.run not in names:
+        return  # deleted just now
+    place = names.index(model.run)
+    result, key = found[place][1], f"{model.run_id}-{place + 1}"
+    handover_row(key, model.run, result, model.row)
+    download = partial(
+        *(settings_download, "Pipeline", result.pipeline.to_json(), key, f"pipeline.{key}"),
+        "The recipe and the stages of this model.",
+    )
+    _command_line("pipeline", f"pipeline {key}.json --out {key}", download)
+
+
+def _command_line(what: str, words: str, download: Callable[[], None]) -> None:
+    """How the same model is made without this page."""
+    with st.popover("Command line", icon=":material/terminal:"):
+        st.markdown(f"Download the {what}; it gives the same model from a terminal:")
+        download()
+        st.code(f"python -m kdcore {words}", language="sh", wrap_lines=True)
 
 
 def copy_link() -> None:

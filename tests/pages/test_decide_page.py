@@ -1,10 +1,15 @@
 """The page Decide: budgets in the address, the sentence, the charts, and what is said if not."""
 
+from dataclasses import replace
+
 import pytest
 
 from kdcore.decide import start
 from kdcore.model_table import SHARE
+from kdcore.runs.pipelines import Member, Pipelines
+from kdcore.shelf import Shelf
 from pages.parts.models_picker import ways_of
+from tests import piped
 from tests.weighed import ALL, MACHINE, model
 
 PAGE = "pages/decide.py"
@@ -82,6 +87,20 @@ def test_a_link_brings_its_budgets_and_the_sentence_names_a_model_and_its_price(
     labels = {each.label for each in app.get("download_button")}
     assert {"Report", "Bundle", "Recipe", "All of these models as CSV"} <= labels
     assert any(f"python -m kdcore run {run.id}.json" in each.value for each in app.code)
+
+
+def test_a_pipelines_model_is_handed_over_as_a_runs_is(look, finished, store, settings):
+    pipelines, shelf = Pipelines(store), Shelf(settings.ready_home() / "artifacts")
+    result = replace(piped.finished(shelf), run=finished("a run").result)
+    run = pipelines.claim(pipelines.submit(result.pipeline, "half of it").id)
+    pipelines.record(run, members=[Member(result.rows, result)])
+    pipelines.finish(run, "done")
+    app = look(v="1", size="1.1", latency="", accuracy="90")  # all but the last are larger
+    (sentence,) = app.success
+    assert "static int8" in sentence.value
+    labels = {each.label for each in app.get("download_button")}
+    assert {"Report", "Bundle", "Pipeline"} <= labels
+    assert any(f"python -m kdcore pipeline {run.id}-1.json" in each.value for each in app.code)
 
 
 def test_an_empty_budget_in_a_link_does_not_matter(look, finished):
