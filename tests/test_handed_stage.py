@@ -110,6 +110,8 @@ def test_its_report_says_how_it_was_made_and_holds_it_against_all_seeds_students
     page = report([of_row("smaller", result, INT8, shelf)]).decode()
     assert "Made of the distilled student since. static int8: prune 25% of the channels" in page
     assert "Models made since are of the first seed" not in page
+    for each in ("How small does it get?", "What does it cost in accuracy?"):
+        assert each in page
 
 
 def test_the_ends_are_the_run_itself_and_one_trained_on_as_long_is_told_so(result, shelf):

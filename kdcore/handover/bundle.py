@@ -64,7 +64,7 @@ def bundle(of: Finished) -> bytes:
     if "distilled" in of.weights:
         files["model.safetensors"] = of.weights["distilled"]
     if of.pipeline is not None:
-        files["pipeline.json"] = of.pipeline.to_json().encode()
+        files["pipeline.json"] = of.pipeline.pipeline.to_json().encode()
     return zipped(f"kd-{of.result.recipe.id}", files)
 
 

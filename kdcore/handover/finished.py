@@ -18,10 +18,9 @@ from kdcore.errors import HomeError
 from kdcore.files import file_name
 from kdcore.measure.latency import session
 from kdcore.panel import Scale
-from kdcore.pipeline import Pipeline
 from kdcore.result import ARMS, Result
 from kdcore.shelf import Shelf
-from kdcore.waterfall import Row
+from kdcore.waterfall import PipelineResult, Row
 
 BATCH = 256
 """Samples that a model is asked at once: its layers' outputs fit into memory."""
@@ -34,7 +33,8 @@ class Finished:
     files: ONNX, by model: those of the run's first seed, then any that were made of the distilled
     student since, such as a quantized one, under names of their own; weights: safetensors, by
     model; made: how those others were made, in words, where that is known. pipeline: whose stages
-    made them, if that began with this very run; rows: then, what it found of each over the seeds.
+    made them, up to the last that is handed over, if they began with this very run; rows: then,
+    what it found of each over the seeds.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Finished:
     weights: Mapping[str, bytes] = field(default_factory=dict)
     made: Mapping[str, str] = field(default_factory=dict)
     rows: Mapping[str, Row] = field(default_factory=dict)
-    pipeline: Pipeline | None = None
+    pipeline: PipelineResult | None = None
 
     @property
     def further(self) -> tuple[str, ...]:

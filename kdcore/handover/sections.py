@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from kdcore import look_charts, look_tables
+from kdcore import look_charts, look_tables, pipeline_charts
 from kdcore.answers import Logits
 from kdcore.handover import figures, steps, words
 from kdcore.handover.card import notes, table
@@ -24,6 +24,7 @@ from kdcore.measure import intervals
 from kdcore.measure.intervals import Interval
 from kdcore.result import ARMS, ArmName
 from kdcore.statistics import verdict_sentence
+from kdcore.waterfall import rows_table
 
 Draw = Callable[..., Any]
 
@@ -55,7 +56,7 @@ def section(
         "since": [
             f"{name}: {how.removesuffix('.')}." for name, how in of.made.items() if how != name
         ],
-        "figures": _figures(of, found, answered, looks, draw),
+        "figures": [*_figures(of, found, answered, looks, draw), *_stages(of, draw)],
         "harder": _harder(worse, looks, draw),
         "harder_note": _harder_note(worse),
         "examples": _examples(of, answered, looks, draw),
@@ -118,6 +119,22 @@ def _figures(
         bins = look_tables.reliability_rows(sure, fitted=False)
         drawn.append(draw(look_charts.reliability(bins, sure, False), "confidence", bins))
     return drawn
+
+
+def _stages(of: Finished, draw: Draw) -> list[Any]:
+    """All stages of the pipeline, from the teacher to the model that is handed over."""
+    if of.pipeline is None:
+        return []
+    rows = of.pipeline.rows
+    table = rows_table(rows)
+    note = (
+        "Every stage, over all seeds. Hollow: the distilled student with as many further steps, "
+        "and nothing else done to it."
+    )
+    return [
+        draw(pipeline_charts.sizes(rows), "stages-size", table),
+        draw(pipeline_charts.accuracies(rows), "stages-accuracy", table, note=note),
+    ]
 
 
 def _sure(found: Sequence[Facts]) -> dict[ArmName, look_tables.Confidence]:

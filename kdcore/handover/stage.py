@@ -7,13 +7,16 @@ from dataclasses import replace
 
 from kdcore.errors import HomeError
 from kdcore.handover.finished import Finished, from_shelf
-from kdcore.pipeline import told
+from kdcore.pipeline import Pipeline, told
 from kdcore.pipeline_tables import headline
 from kdcore.shelf import Shelf
-from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, PipelineResult
+from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, PipelineResult
 
 ENDS = (TEACHER, CONTROL, ORIGINAL)
 """Rows of what is handed over anyway."""
+
+BEFORE = (*ENDS, TRAINED_ON)
+"""Rows that no stage made."""
 
 
 def stages_of(result: PipelineResult) -> range:
@@ -44,18 +47,18 @@ def of_row(
     if row.name in ENDS:
         return from_shelf(name, result.run, shelf)
     called = file_stem(row.name) if as_file else row.name
+    done = replace(result, rows=result.rows[: place + 1])
     return replace(
         from_shelf(name, result.run, shelf, {called: shelf.get(row.file.onnx)}),
-        made={called: _how(result, place)},
+        made={called: _how(result.pipeline, done)},
         rows={called: row},
-        pipeline=result.pipeline,
+        pipeline=done,
     )
 
 
-def _how(result: PipelineResult, place: int) -> str:
+def _how(pipeline: Pipeline, done: PipelineResult) -> str:
     """What was done, and what came of it."""
-    stages = stages_of(result)
-    if place not in stages:
+    stages = pipeline.stages[: len(done.rows) - sum(row.name in BEFORE for row in done.rows)]
+    if not stages:
         return "as many further steps as in all stages, and nothing else"
-    done = "; ".join(told(stage) for stage in result.pipeline.stages[: stages.index(place) + 1])
-    return f"{done}. {headline(replace(result, rows=result.rows[: place + 1]))}"
+    return f"{'; '.join(map(told, stages))}. {headline(done)}"
