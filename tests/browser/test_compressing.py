@@ -1,6 +1,9 @@
 """Compressing as a visitor does it: set the stages, watch, take the models away."""
 
 import json
+import subprocess
+import sys
+import zipfile
 
 import pytest
 
@@ -33,7 +36,7 @@ def charts(tab, count):
     tab.wait_for_function(f"document.querySelectorAll('.js-plotly-plot').length >= {count}")
 
 
-def test_stages_are_set_run_and_read_and_every_model_is_handed_out(visit, run, store):
+def test_stages_are_set_run_and_read_and_every_model_is_handed_out(visit, run, store, tmp_path):
     tab = visit(f"/compress?run={run.id}")
     tab.locator(".st-key-compress-remove-2 button").first.click()
     tab.get_by_text("3. Fewer bits").wait_for(state="detached")
@@ -56,6 +59,20 @@ def test_stages_are_set_run_and_read_and_every_model_is_handed_out(visit, run, s
         tab.get_by_role("button", name="ONNX").last.click()
     with open(taken.value.path(), "rb") as file:
         assert len(file.read()) == kept.members[0].rows[-1].bytes
+
+    with tab.expect_download() as taken:
+        tab.get_by_role("button", name="Bundle").click()
+    with zipfile.ZipFile(taken.value.path()) as archive:
+        archive.extractall(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    done = subprocess.run(
+        [sys.executable, "predict.py", "--check"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "16 samples" in done.stdout, done.stderr
 
     other = visit(f"/compress?pipeline={kept.id}")
     other.set_viewport_size({"width": 390, "height": 844})
