@@ -30,7 +30,7 @@ from kdcore.train.lesson import alone
 from kdcore.train.memory import keep_freed
 from kdcore.train.precision import best_precision, has_bfloat16
 
-PEAK, STEPS, CURVES = "the peak", "students' steps", "the curves"
+STEPS, CURVES = "students' steps", "the curves"
 REPEATS, TURNS = 15, 3
 FEW = 12
 """Steps of a student in one turn."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 
-from kdcore.classroom import Classroom, check_finite
+from kdcore.classroom import Classroom
+from kdcore.classroom.room import check_finite
 from kdcore.compress.export import to_onnx
 from kdcore.experiment import fetched
 from kdcore.measure.latency import latencies

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic_core import to_json
-
-from kdcore import cli_handover, cli_pipeline
+from kdcore import cli_handover, cli_listings, cli_own, cli_pipeline
 from kdcore.command import command, file_command
-from kdcore.errors import HomeError, KdError, RecipeError, UploadError
+from kdcore.errors import HomeError, KdError, RecipeError
 from kdcore.files import file_name
 from kdcore.recipe import Recipe
 from kdcore.search import Search, Tried, ranked, trial_table
 from kdcore.settings import Settings
 from kdcore.sweep import Sweep
-from kdcore.uploads.storage import ONNX, SCALES
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from kdcore.result import Event, Progress, Result
     from kdcore.shelf import Shelf
-    from kdcore.uploads import OwnTeacher
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,31 +77,9 @@ def _parser() -> argparse.ArgumentParser:
     serve = command(commands, "cluster", "serve this machine's workers until they are idle")
     serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
     serve.set_defaults(command=_cluster)
-    catalogue = command(commands, "catalogue", "print all definitions as JSON")
-    catalogue.set_defaults(command=_catalogue)
-    listings = {"tasks": _tasks, "architectures": _architectures, "methods": _methods}
-    for name, function in listings.items():
-        listing = command(commands, name, f"print a table of all {name}")
-        listing.add_argument("--json", action="store_true", help="print the records as JSON")
-        listing.set_defaults(command=function)
-    ingest = command(commands, "ingest", "keep own pictures; prints their task's name")
-    ingest.add_argument(
-        "path", metavar="PATH", help="a folder or .zip of class folders, .npz, .csv"
-    )
-    ingest.add_argument("--name", required=True, help="what people call it")
-    ingest.add_argument("--side", type=int, metavar="N", help="resize to N×N pixels")
-    ingest.set_defaults(command=_ingest)
-    teacher = command(commands, "teacher", "keep an own teacher; prints it for a recipe")
-    teacher.add_argument("path", metavar="FILE", help="an ONNX model, or weights as safetensors")
-    teacher.add_argument("--name", required=True, help="what people call it")
-    teacher.add_argument(
-        "--architecture", default=ONNX, metavar="NAME", help="the one that the weights are for"
-    )
-    teacher.add_argument("--options", default="{}", metavar="JSON", help="that architecture's")
-    teacher.add_argument("--pixels", default="standardised", metavar="SCALE", choices=SCALES)
-    teacher.add_argument("--try", dest="task", metavar="TASK", help="see how much it reads there")
-    teacher.set_defaults(command=_teacher)
-    cli_handover.add_commands(commands)
+    cli_listings.add(commands)
+    cli_own.add(commands)
+    cli_handover.add(commands)
     return parser
 
 
@@ -298,132 +271,3 @@ def _cluster(options: argparse.Namespace) -> int:
     if not serve(Settings.from_environment(), idle):
         print("kdcore: a cluster is running already", file=sys.stderr)
     return 0
-
-
-def _catalogue(_options: argparse.Namespace) -> int:
-    from kdcore.catalogue import read_catalogue
-
-    print(read_catalogue().to_json())
-    return 0
-
-
-def _tasks(options: argparse.Namespace) -> int:
-    from kdcore.catalogue import read_catalogue
-
-    records = read_catalogue().with_own(Settings.from_environment().data).tasks
-    rows = [
-        *[("NAME", "TITLE", "KIND", "SHAPE", "CLASSES", "TRAIN", "VALIDATION", "TEST", "DOWNLOAD")],
-        *(
-            (
-                *(each.name, each.title, each.kind, "×".join(map(str, each.input_shape))),
-                *(f"{len(each.class_names):,}", f"{each.train:,}", f"{each.validation:,}"),
-                *(f"{each.test:,}", f"{each.megabytes:,.0f} MB" if each.files else "none"),
-            )
-            for each in records
-        ),
-    ]
-    return _print(records, rows, options.json)
-
-
-def _architectures(options: argparse.Namespace) -> int:
-    from kdcore.catalogue import read_catalogue
-
-    records = read_catalogue().architectures
-    rows = [
-        *[("NAME", "TITLE", "KIND", "KNOBS")],
-        *(
-            (
-                *(each.name, each.title, ", ".join(each.kinds)),
-                ", ".join(f"{knob.name}={knob.default}" for knob in each.knobs),
-            )
-            for each in records
-        ),
-    ]
-    return _print(records, rows, options.json)
-
-
-def _methods(options: argparse.Namespace) -> int:
-    from kdcore.catalogue import read_catalogue
-
-    records = read_catalogue().methods
-    rows = [
-        *[("NAME", "TITLE", "PASSES ON", "WEIGHTS", "KNOBS", "PAPER")],
-        *(
-            (
-                *(each.name, each.title, each.needs.group),
-                f"{each.hard_weight:g} hard, {each.soft_weight:g} soft",
-                *(", ".join(f"{k.name}={k.default}" for k in each.own_knobs), each.paper),
-            )
-            for each in records
-        ),
-    ]
-    return _print(records, rows, options.json)
-
-
-def _print(records: Sequence[object], rows: Sequence[tuple[str, ...]], as_json: bool) -> int:
-    """Records as JSON, or rows as a table whose columns are as wide as they need to be."""
-    if as_json:
-        print(to_json(records, indent=2).decode())
-        return 0
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    return 0
-
-
-def _ingest(options: argparse.Namespace) -> int:
-    from kdcore.ingest import inspect, keep
-
-    preview = inspect(options.path, options.name, side=options.side)
-    for sentence in (f"{preview.summary}.", *preview.warnings):
-        print(sentence, file=sys.stderr)
-    print(keep(preview, Settings.from_environment().data).task)
-    return 0
-
-
-def _teacher(options: argparse.Namespace) -> int:
-    from kdcore import uploads
-
-    try:
-        content = Path(options.path).read_bytes()
-    except OSError as error:
-        raise UploadError(f"cannot read {options.path}: {error.strerror}") from None
-    if options.architecture != ONNX:
-        from kdcore import models
-
-        models.get(options.architecture)
-    found = uploads.look(
-        content,
-        options.name,
-        architecture=options.architecture,
-        options=_object(options.options),
-        scale=options.pixels,
-    )
-    own = uploads.keep(found, content, Settings.from_environment().ready_home())
-    if own.info is not None:
-        for sentence in (f"It {own.info.summary}.", *own.info.notes):
-            print(sentence, file=sys.stderr)
-    if options.task is not None:
-        _try_out(own, options.task)
-    print(to_json({"teacher": own.choice}).decode())
-    return 0
-
-
-def _try_out(own: OwnTeacher, task: str) -> None:
-    from kdcore.trial import try_out
-
-    trial = try_out(own, task)
-    for scale, share in trial.accuracy.items():
-        line = f"pixels {scale!r}: {share:.1%} of {trial.pictures} validation pictures"
-        print(line + " (kept)" * (scale == own.scale), file=sys.stderr)
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UploadError(f"--options is not valid JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise UploadError('--options must be a JSON object, such as {"depth": 20}')
-    return found

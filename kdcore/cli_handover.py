@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 RUN = "a run's id, or a folder that `run --out` wrote"
 
 
-def add_commands(commands: Any) -> None:
+def add(commands: Any) -> None:
     """Add both to the commands of `python -m kdcore`."""
     report = command(
         commands, "report", "write finished runs as one HTML file", "my-run --out report.html"

@@ -132,7 +132,7 @@ def _clearly(model: Model, samples: int | None) -> str:
     """The verdict of the paired interval, where each seed trained both."""
     if len(model.control) != len(model.accuracy):
         return ""
-    floor = samples if samples else 10**9  # the data are gone: no least step of an accuracy
+    floor = samples or 10**9  # the data are gone: no least step of an accuracy
     return VERDICTS[paired_verdict(paired_difference(model.control, model.accuracy, floor))]
 
 

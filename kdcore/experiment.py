@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from kdcore import answers, insides, tasks
 from kdcore.anatomy import Observed, dissect
-from kdcore.classroom import Classroom, Member, check_finite, packed, telling
+from kdcore.classroom import Classroom
+from kdcore.classroom.room import Member, check_finite, telling
 from kdcore.compress.export import to_onnx
 from kdcore.measure.latency import Call, timing
 from kdcore.measure.onnx_file import same_work
@@ -49,6 +50,7 @@ from kdcore.tasks.download import fetch
 from kdcore.train.loop import logits, share_correct
 from kdcore.train.threads import one_thread
 from kdcore.train.trace import traced
+from kdcore.train.weights import packed
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
 
 R = TypeVar("R")

@@ -30,10 +30,14 @@ SAMPLED = 32
 
 @dataclass(frozen=True)
 class Forecast:
-    """Seconds until a sweep's teachers are trained, and one after the other all its students."""
+    """Seconds until a sweep's teachers are trained, and one after the other all its students.
+
+    fetched: whether the data are there; until then nothing can be told.
+    """
 
     teachers: float
     students: float
+    fetched: bool = True
 
     @property
     def told(self) -> bool:
@@ -47,6 +51,9 @@ class Forecast:
 
 UNTOLD = Forecast(nan, nan)
 """Nobody can tell beforehand, and there is no use in asking again."""
+
+UNFETCHED = Forecast(nan, nan, fetched=False)
+"""Nobody can tell before the data are downloaded."""
 
 
 def forecast(recipes: Sequence[Recipe], shelf: Shelf) -> Forecast:

@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 
 from kdcore import tasks
-from kdcore.classroom import Member, check_finite
+from kdcore.classroom.room import Member, check_finite
 from kdcore.errors import KdError
 from kdcore.experiment import Experiment
 from kdcore.measure.size import of_choice

@@ -64,15 +64,15 @@ def stage_dimensions(stage: AnyStage) -> Iterator[Dimension]:
     """What may vary over a stage, its fields named as it names them; only what plays a part."""
     match stage:
         case FineTune():
-            yield from _training(stage, "", "")
+            yield from _training("", "")
             yield _choice("by", "learns from", BY, usual=3)
         case Prune():
             yield _number("share", f"share of {stage.what} pruned", SHARES, (0.01, 0.99), 1)
             if stage.between is not None:
                 yield _whole("rounds", "rounds", (2, 3, 4, 6, 8), (2, 20))
-                yield from _training(stage.between, "between.", " between rounds")
-        case Quantize(tune=FineTune() as tune):
-            yield from _training(tune, "tune.", " with rounding")
+                yield from _training("between.", " between rounds")
+        case Quantize(tune=FineTune()):
+            yield from _training("tune.", " with rounding")
             yield _bits()
         case Quantize():
             yield from _quantize(stage)
@@ -98,7 +98,7 @@ def _quantize(stage: Quantize) -> Iterator[Dimension]:
         yield _bits()
 
 
-def _training(stage: FineTune, inside: str, when: str) -> Iterator[Dimension]:
+def _training(inside: str, when: str) -> Iterator[Dimension]:
     """Steps and rate of a training on; inside: where it stands within its stage."""
     yield _whole(f"{inside}steps", f"steps{when}", STEPS, (1, 1_000_000), log=True, skip=1)
     rates = (1e-6, 10.0)

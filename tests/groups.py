@@ -6,11 +6,11 @@ from pathlib import PurePosixPath
 
 import pytest
 
-TOGETHER = ("browser", "pages")
-"""Folders whose files share what is slow to make: an app and a browser, runs that were run."""
+TOGETHER = ("browser", "pages", "clustered")
+"""Folders whose files share what is slow to make: a browser, runs that were run, a cluster."""
 
 LONG = (
-    *("browser", "pages", "test_runner", "test_own_network", "test_experiment", "test_export"),
+    *("browser", "pages", "clustered", "test_own_network", "test_export"),
     *("test_cli", "test_together", "test_own_runs", "test_searches", "test_models", "test_stages"),
     *("test_pruning", "test_cluster", "test_schemes", "test_zoo"),
 )

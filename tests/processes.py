@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -63,3 +65,10 @@ def kill_cluster(home: Path) -> None:
     if pid is not None:
         with suppress(OSError):
             os.killpg(pid, signal.SIGKILL)
+
+
+def kill_workers(home: Path) -> None:
+    """End the workers of the cluster under this home, each alone."""
+    for process in psutil.Process(cluster_pid(home)).children(recursive=True):
+        if "spawn_main" in " ".join(process.cmdline()):
+            os.kill(process.pid, signal.SIGKILL)

@@ -166,7 +166,7 @@ def test_members_of_a_sweep_are_not_looked_into(monkeypatch, shelf, quick):
 
     for place in ("kdcore.experiment.dissect", "kdcore.experiment.Observed"):
         monkeypatch.setattr(place, never)
-    monkeypatch.setattr("kdcore.classroom.snapshot", never)
+    monkeypatch.setattr("kdcore.classroom.students.snapshot", never)
     told = [each for _, each in run_together([replace_task(quick)], shelf)]
     assert isinstance(told[-1], Result)
 

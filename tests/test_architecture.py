@@ -64,7 +64,7 @@ ROOMS = [
     },
     {"handover"},
     {"command"},
-    {"cli", "cli_handover", "cli_pipeline", "__main__"},
+    {"cli", "cli_handover", "cli_listings", "cli_own", "cli_pipeline", "__main__"},
 ]
 APART = {"tasks", "models", "methods"}
 
@@ -117,7 +117,7 @@ TORCH_FREE = [
     *("kdcore.runs.searches", "kdcore.runs.pipelines", "kdcore.pipeline_charts"),
     *("kdcore.pipeline_axes", "kdcore.pipeline_settings", "kdcore.tuning_charts"),
     *("kdcore.runs.store", "kdcore.runs.worker", "kdcore.runs.runner", "kdcore.runs.cluster"),
-    "kdcore.runs.preload",
+    *("kdcore.runs.preload", "kdcore.runs.answering"),
 ]
 
 

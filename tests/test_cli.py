@@ -21,7 +21,7 @@ from kdcore.search import Search
 from kdcore.shelf import Shelf
 from kdcore.sweep import Sweep
 from kdcore.waterfall import PipelineResult
-from tests.test_experiment import verdict_of
+from tests.verdicts import verdict_of
 
 ROOT = Path(__file__).parents[1]
 

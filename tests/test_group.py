@@ -2,7 +2,8 @@
 
 import pytest
 
-from kdcore import classroom, group
+from kdcore import group
+from kdcore.classroom import room
 from kdcore.errors import DivergedError, RecipeError
 from kdcore.experiment import steps
 from kdcore.group import parts, run_sweep, run_together
@@ -74,7 +75,7 @@ def test_the_teacher_and_the_control_are_trained_once_and_told_of_to_everybody(
         return group_rounds(pupils)
 
     group_rounds = group.rounds
-    for module in (group, classroom):
+    for module in (group, room):
         monkeypatch.setattr(module, "rounds", spy)
     warm = [changed(quick, temperature=heat) for heat in (1.0, 4.0, 9.0)]
     told = side_by_side(warm, shelf)

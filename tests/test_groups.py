@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.groups import LONG, group, turn
+from tests.groups import LONG, TOGETHER, group, turn
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,7 +27,8 @@ TESTS = "\n".join(f"def test_{number}(): pass" for number in range(6))
         ("tests/test_train.py::test_one[a]", "test_train"),
         ("tests/pages/test_runs.py::test_two", "pages"),
         ("tests/browser/test_answers.py::test_three", "browser"),
-        ("tests/runs/test_runner.py::test_four", "test_runner"),
+        ("tests/runs/clustered/test_runner.py::test_four", "clustered"),
+        ("tests/runs/test_store.py::test_five", "test_store"),
     ],
 )
 def test_a_file_is_a_group_and_some_folders_are(nodeid, expected):
@@ -38,7 +39,7 @@ def test_long_groups_begin_first():
     assert turn("tests/browser/test_answers.py::test") == 0
     assert turn("tests/test_knobs.py::test") == len(LONG)
     names = {path.stem for path in ROOT.glob("tests/**/test_*.py")}
-    assert set(LONG) - {"browser", "pages"} <= names
+    assert set(LONG) - set(TOGETHER) <= names
 
 
 def test_every_group_stays_in_one_process(tmp_path):

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from kdcore import classroom, models
+from kdcore import models
+from kdcore.classroom import room
 from kdcore.experiment import steps
 from kdcore.recipe import Recipe
 from kdcore.result import Result
@@ -74,7 +75,7 @@ def test_a_trial_leaves_the_network_and_torchs_generator_as_they_were(monkeypatc
 
 
 def test_models_of_one_kind_are_tried_once_in_a_process(told, shelf, monkeypatch):
-    monkeypatch.setattr(classroom, "_tried", {})
+    monkeypatch.setattr(room, "_tried", {})
     recipe = Recipe(teacher=CNN, student=CNN, training={"steps": 2}, teacher_training={"steps": 2})
     assert verdict_of(recipe, shelf).precision == "bfloat16"
     told["bfloat16"] = (9.0, True)

@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from kdcore import models
-from kdcore.classroom import packed
 from kdcore.compress.channels import load_pruned, prune_channels
 from kdcore.compress.export import to_onnx
 from kdcore.compress.prune import kept_zero, nonzero, rewind, shares, smallest, zero
@@ -21,6 +20,7 @@ from kdcore.recipe import Training
 from kdcore.tasks import Split
 from kdcore.train.loop import Losses, train
 from kdcore.train.views import Batch
+from kdcore.train.weights import packed
 
 PICTURE = (1, 8, 8)
 

@@ -20,7 +20,7 @@ from kdcore.train.objective import NOBODY, Half, weighed
 from kdcore.train.precision import answer
 from kdcore.train.terms import Outputs, Term, hard_weight
 from kdcore.train.views import Batch, View
-from tests.test_experiment import accuracies, changed, steps_to_the_verdict, verdict_of
+from tests.verdicts import accuracies, changed, steps_to_the_verdict, verdict_of
 
 WIDTHS = {"options": {"widths": [6]}}
 
@@ -435,7 +435,7 @@ def test_features_are_asked_of_the_teacher_once_and_give_the_student_of_a_fresh_
 ):
     recipe = changed(quick, method={"name": "fitnet"})
     kept = accuracies(verdict_of(recipe, shelf))
-    monkeypatch.setattr("kdcore.classroom.fits_in_memory", lambda *_: False)
+    monkeypatch.setattr("kdcore.classroom.students.fits_in_memory", lambda *_: False)
     assert accuracies(verdict_of(recipe, shelf)) == kept
 
 

@@ -66,7 +66,7 @@ def test_a_trace_that_cannot_be_written_ends_no_run(tmp_path):
 
 
 def test_warming_up_leaves_no_trace(home, monkeypatch):
-    from kdcore.runs.worker import warm_up
+    from kdcore.runs.preload import warm_up
 
     monkeypatch.setenv("KDCORE_TRACE", "1")
     warm_up()

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Outcome = Literal["fixed", "broke", "copied", "beat"]
-OUTCOMES: tuple[Outcome, ...] = ("fixed", "broke", "copied", "beat")
 
 Chosen = NDArray[np.int64]
 

@@ -49,7 +49,7 @@ class Asking(Line):
 
         def measure(text: str) -> tuple[int, int] | None:
             from kdcore.recipe import ModelChoice
-            from kdcore.runs.worker import sizes
+            from kdcore.runs.answering import sizes
 
             return sizes(ModelChoice.model_validate_json(text), input_shape, classes)
 
@@ -76,7 +76,7 @@ class Asking(Line):
             # beside the worker's own thread: a download takes minutes, and must stop no run
             from asyncio import to_thread
 
-            from kdcore.runs.worker import samples
+            from kdcore.runs.answering import samples
             from kdcore.settings import Settings
 
             return await to_thread(samples, task, Settings.from_environment(environment))
@@ -92,7 +92,7 @@ class Asking(Line):
         async def look(environment: dict[str, str]) -> Any:
             from asyncio import to_thread
 
-            from kdcore.runs.worker import trial
+            from kdcore.runs.answering import trial
             from kdcore.settings import Settings
 
             settings = Settings.from_environment(environment)
@@ -109,7 +109,7 @@ class Asking(Line):
         async def look(environment: dict[str, str]) -> Any:
             from asyncio import to_thread
 
-            from kdcore.runs.worker import foresee
+            from kdcore.runs.answering import foresee
             from kdcore.settings import Settings
 
             return await to_thread(foresee, pipeline, Settings.from_environment(environment))
@@ -123,7 +123,8 @@ class Asking(Line):
         """
         key = work.training_id if isinstance(work, Pipeline) else work.id
         found = self._forecasts.get(key)
-        if found is None and self._client is not None and self._foreseeing.acquire(blocking=False):
+        wanted = found is None or not found.fetched  # the data may have come since
+        if wanted and self._client is not None and self._foreseeing.acquire(blocking=False):
             threading.Thread(target=self._foresee, args=(work, key), daemon=True).start()
         return found
 
@@ -131,7 +132,7 @@ class Asking(Line):
         async def look(environment: dict[str, str]) -> Any:
             from asyncio import to_thread
 
-            from kdcore.runs.worker import forecast
+            from kdcore.runs.answering import forecast
             from kdcore.settings import Settings
 
             return await to_thread(forecast, work, Settings.from_environment(environment))

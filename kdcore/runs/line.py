@@ -142,7 +142,7 @@ def _warm_all(client: Any) -> None:
     from distributed import fire_and_forget
 
     def warm_up() -> None:
-        from kdcore.runs.worker import warm_up
+        from kdcore.runs.preload import warm_up
 
         warm_up()
 

@@ -1,4 +1,4 @@
-"""What a worker does with a run: claim it, work on it, write what happens, stop on request.
+"""What a worker does with its work: claim it, do it, write what happens, stop on request.
 
 Importing this module imports no torch; working does.
 """
@@ -11,30 +11,22 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from functools import lru_cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from kdcore import uploads
 from kdcore.errors import KdError, StoreError
-from kdcore.forecast import Forecast
 from kdcore.outcome import student_key
-from kdcore.pipeline import Pipeline
-from kdcore.recipe import ModelChoice, Recipe, Training
 from kdcore.result import Event, Phase, Progress, Result
 from kdcore.runs.pipelines import Heard, Member, PipelineRun, Pipelines
 from kdcore.runs.searches import Searches, SearchRun, optuna_plainly
 from kdcore.runs.store import Ended, Run, State, Store
 from kdcore.runs.sweeps import Sweeps
-from kdcore.samples import Samples
 from kdcore.search import Tried
 from kdcore.settings import Settings
 from kdcore.shelf import Shelf
-from kdcore.sweep import Sweep
-from kdcore.trial import Trial
-from kdcore.waterfall import Foreseen, Lap
+from kdcore.waterfall import Lap
 
 R = TypeVar("R")
+S = TypeVar("S")
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +42,8 @@ LAST_WORD_SECONDS = 30.0
 TURN_SECONDS = 5.0
 """So long a search keeps a worker; then runs that wait are let in."""
 
-_one_at_a_time = threading.Lock()
-"""torch's exporter patches global state, so that two threads must not use torch at once."""
+AT_WORK = threading.Lock()
+"""Held by whoever uses torch: its exporter patches global state, so that two threads must not."""
 
 
 def execute(run_id: str, settings: Settings) -> None:
@@ -60,9 +52,11 @@ def execute(run_id: str, settings: Settings) -> None:
     run = store.claim(run_id)
     if run is None:
         return
-    with _heartbeat(store, run), _one_at_a_time:
-        state, sentence = _outcome(store, run, Shelf(settings.ready_home() / "artifacts"))
-    _last_word(store, run, state, sentence)
+    with _heartbeat(store, run), AT_WORK:
+        state, sentence = _outcome(
+            lambda: (_work(store, run, _shelf(settings)), None), f"run {run_id}"
+        )
+    _persistently(lambda: store.finish(run, state, sentence))
 
 
 def execute_part(run_ids: Sequence[str], task: str, settings: Settings) -> None:
@@ -77,10 +71,10 @@ def execute_part(run_ids: Sequence[str], task: str, settings: Settings) -> None:
     claimed = store.claim_all(run_ids, task)
     if not claimed:
         return
-    with _heartbeat(store, *claimed), _one_at_a_time:
+    with _heartbeat(store, *claimed), AT_WORK:
         part = _Part(store, claimed)
         try:
-            part.work(Shelf(settings.ready_home() / "artifacts"))
+            part.work(_shelf(settings))
         except Exception as error:
             log.exception("a part of a sweep failed")
             part.fail(_sentence(error))
@@ -97,7 +91,7 @@ def measure_costs(sweep_id: str, settings: Settings) -> None:
         done = [recipes[member.place] for member in members if member.state == "done"]
         if {student_key(recipe) for recipe in done} <= set(run.costs):
             return
-        with _one_at_a_time:
+        with AT_WORK:
             costs = student_costs(done)
         sweeps.keep_costs(sweep_id, costs)
     except KdError as error:  # deleted since, or no such student: its members say why
@@ -119,14 +113,10 @@ def execute_search(search_id: str, handed: int, settings: Settings) -> int | Non
     def beat() -> None:
         searches.record(search)
 
-    with _beating(beat, f"search {search_id}"), _one_at_a_time:
-        try:
-            shelf = Shelf(settings.ready_home() / "artifacts")
-            state, sentence = _turn(searches, search, shelf), None
-        except Exception as error:
-            if not isinstance(error, KdError | MemoryError):
-                log.exception("search %s failed", search_id)
-            state, sentence = "failed", _sentence(error)
+    with _beating(beat, f"search {search_id}"), AT_WORK:
+        state, sentence = _outcome(
+            lambda: (_turn(searches, search, _shelf(settings)), None), f"search {search_id}"
+        )
     if state is None:
         return _persistently(lambda: searches.end_turn(search))
     _persistently(lambda: searches.finish(search, state, sentence))
@@ -164,14 +154,10 @@ def execute_pipeline(pipeline_id: str, settings: Settings) -> None:
     def beat() -> None:
         pipelines.record(run)
 
-    with _beating(beat, f"pipeline {pipeline_id}"), _one_at_a_time:
-        try:
-            shelf = Shelf(settings.ready_home() / "artifacts")
-            state, sentence = _compressed(pipelines, run, shelf)
-        except Exception as error:
-            if not isinstance(error, KdError | MemoryError):
-                log.exception("pipeline %s failed", pipeline_id)
-            state, sentence = "failed", _sentence(error)
+    with _beating(beat, f"pipeline {pipeline_id}"), AT_WORK:
+        state, sentence = _outcome(
+            lambda: _compressed(pipelines, run, _shelf(settings)), f"pipeline {pipeline_id}"
+        )
     _persistently(lambda: pipelines.finish(run, state, sentence))
 
 
@@ -267,131 +253,13 @@ class _Part:
         _persistently(lambda: self.store.finish_all(ended))
 
 
-def warm_up() -> None:
-    """Do a tiny run, so that the first real one finds everything loaded: torch, its optimizer,
-    the exporter, onnxruntime. Takes seconds; writes nothing that stays.
-    """
+def _outcome(work: Callable[[], tuple[S, str | None]], whose: str) -> tuple[S | State, str | None]:
+    """How work ended, and why where it failed."""
     try:
-        from kdcore.experiment import steps
-
-        tiny = Recipe(
-            teacher=ModelChoice(options={"widths": [4]}),
-            student=ModelChoice(options={"widths": [2]}),
-            teacher_training=Training(steps=2),
-            training=Training(steps=2),
-            seeds=(0, 1, 2),
-        )
-        with TemporaryDirectory() as folder:
-            run = steps(tiny, Shelf(Path(folder)))
-            with _one_at_a_time:
-                for happening in run:
-                    if isinstance(happening, Result):
-                        break  # all that training needs is loaded
-            time.sleep(0.1)  # a run that waits goes first; the exporter takes seconds more
-            with _one_at_a_time:
-                for _ in run:
-                    pass
-    except Exception:
-        log.exception("warming up failed; the first run will say why")
-
-
-def sizes(
-    choice: ModelChoice, input_shape: tuple[int, ...], classes: int
-) -> tuple[int, int] | None:
-    """Parameters and multiply-accumulates of a network; None where the worker is at work.
-
-    Never waits: it is asked for in the thread that keeps the worker in touch with its scheduler.
-    """
-    from kdcore.measure.size import of_choice
-
-    if not _one_at_a_time.acquire(blocking=False):
-        return None
-    try:
-        return of_choice(choice, input_shape, classes)
-    finally:
-        _one_at_a_time.release()
-
-
-def samples(task: str, settings: Settings) -> Samples | None:
-    """A task's samples to look at, its files fetched first; None while the worker is at work."""
-    from kdcore import tasks
-    from kdcore.samples import samples
-    from kdcore.tasks.download import fetch
-
-    found = tasks.get(task)
-    for _ in fetch(found.title, found.files, settings.data):
-        pass  # whoever asks waits; of a run's own download there is progress to see
-    if not _one_at_a_time.acquire(blocking=False):
-        return None
-    try:
-        return samples(task)
-    finally:
-        _one_at_a_time.release()
-
-
-def trial(name: str, task: str, settings: Settings) -> Trial | None:
-    """An own teacher tried on a task, whose files are there; None while the worker is at work."""
-    from kdcore.trial import try_out
-
-    if not _one_at_a_time.acquire(blocking=False):
-        return None
-    try:
-        return try_out(uploads.get(name, settings.home), task)
-    finally:
-        _one_at_a_time.release()
-
-
-def foresee(pipeline: Pipeline, settings: Settings) -> tuple[Foreseen, ...] | None:
-    """What shapes tell of a pipeline without axes, empty where its data are not there yet; None
-    while the worker is at work. Raises RecipeError where a stage cannot be done.
-    """
-    from kdcore.stages.foresee import foreseen
-
-    if not _data_are_there([pipeline.recipe], settings):
-        return ()
-    if not _one_at_a_time.acquire(blocking=False):
-        return None
-    try:
-        return foreseen(pipeline)
-    finally:
-        _one_at_a_time.release()
-
-
-def _data_are_there(recipes: Sequence[Recipe], settings: Settings) -> bool:
-    """Whether all files that recipes need are there, so that nothing has to be downloaded."""
-    from kdcore import tasks
-
-    needed = {recipe.task for recipe in recipes} | {recipe.transfer.source for recipe in recipes}
-    files = [file for name in needed - {"task", "noise"} for file in tasks.get(name).files]
-    return all((settings.data / file.path).exists() for file in files)
-
-
-def forecast(work: Sweep | Pipeline, settings: Settings) -> Forecast | None:
-    """How long a sweep will take, or what a pipeline trains; None while the worker is at work."""
-    from kdcore.forecast import UNTOLD, forecast, pipeline_forecast
-
-    if _one_at_a_time.locked():
-        return None
-    recipes = work.recipes() if isinstance(work, Pipeline) else work.members()
-    if not _data_are_there(recipes, settings):
-        return UNTOLD  # what downloading them takes is another matter
-    if not _one_at_a_time.acquire(blocking=False):
-        return None
-    try:
-        shelf = Shelf(settings.ready_home() / "artifacts")
-        if isinstance(work, Pipeline):
-            return pipeline_forecast(work, shelf)
-        return forecast(recipes, shelf)
-    finally:
-        _one_at_a_time.release()
-
-
-def _outcome(store: Store, run: Run, shelf: Shelf) -> tuple[State, str | None]:
-    try:
-        return ("done" if _work(store, run, shelf) else "cancelled"), None
+        return work()
     except Exception as error:
         if not isinstance(error, KdError | MemoryError):
-            log.exception("run %s failed", run.id)
+            log.exception("%s failed", whose)
         return "failed", _sentence(error)
 
 
@@ -404,8 +272,8 @@ def _sentence(error: Exception) -> str:
     return f"an unexpected error ended the run ({type(error).__name__}: {error})"
 
 
-def _work(store: Store, run: Run, shelf: Shelf) -> bool:
-    """Run the recipe, writing as it goes; False where it was told to stop."""
+def _work(store: Store, run: Run, shelf: Shelf) -> State:
+    """Run the recipe, writing as it goes; whether it was told to stop."""
     from kdcore.experiment import traced_steps
 
     waiting: list[Event] = []
@@ -422,10 +290,11 @@ def _work(store: Store, run: Run, shelf: Shelf) -> bool:
         due |= progress is not None and progress.phase != phase
         if result is not None or (due and isinstance(happening, Progress)):
             if not store.record(run, waiting, progress, result):
-                return result is not None and result.measured  # then there is nothing left to stop
+                # once all is measured there is nothing left to stop
+                return "done" if result is not None and result.measured else "cancelled"
             phase = phase if progress is None else progress.phase
             waiting, flushed = [], time.monotonic()
-    return True
+    return "done"
 
 
 def _heartbeat(store: Store, *working: Run) -> AbstractContextManager[None]:
@@ -456,11 +325,6 @@ def _beating(beat: Callable[[], None], whose: str) -> Iterator[None]:
         thread.join()
 
 
-def _last_word(store: Store, run: Run, state: State, sentence: str | None) -> None:
-    """Write how the run ended."""
-    _persistently(lambda: store.finish(run, state, sentence))
-
-
 def _persistently(write: Callable[[], R]) -> R:
     """Write a last word, trying for a while: the disk that filled up may clear."""
     deadline = time.monotonic() + LAST_WORD_SECONDS
@@ -471,6 +335,10 @@ def _persistently(write: Callable[[], R]) -> R:
             if time.monotonic() > deadline:
                 raise
             time.sleep(1)
+
+
+def _shelf(settings: Settings) -> Shelf:
+    return Shelf(settings.ready_home() / "artifacts")
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from kdcore.classroom import Classroom, packed, telling
+from kdcore.classroom import Classroom
+from kdcore.classroom.room import telling
 from kdcore.compress.ranges import Samples
 from kdcore.errors import KdError
 from kdcore.experiment import LATENCY_BATCHES, Experiment, default_shelf, fetched, machine
@@ -23,6 +24,7 @@ from kdcore.stages.judging import Judge, Model, model_of_pieces
 from kdcore.stages.work import Keeping, Piece, check, tuned, work
 from kdcore.train.loop import Report
 from kdcore.train.threads import one_thread
+from kdcore.train.weights import packed
 from kdcore.uploads.network import OnnxTeacher, latencies_apart
 from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, Lap, PipelineResult, Row
 

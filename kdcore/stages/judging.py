@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from kdcore.classroom import packed
 from kdcore.compress.export import to_onnx
 from kdcore.compress.ranges import Samples
 from kdcore.compress.sensitivity import answers, same
@@ -22,6 +21,7 @@ from kdcore.stages.work import Piece
 from kdcore.statistics import paired_difference
 from kdcore.tasks import Split
 from kdcore.train.loop import logits
+from kdcore.train.weights import packed
 from kdcore.uploads.network import OnnxTeacher
 from kdcore.waterfall import ModelFile, Row
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from kdcore.classroom import FEW_SAMPLES, Classroom
+from kdcore.classroom import Classroom
+from kdcore.classroom.students import FEW_SAMPLES
 from kdcore.compress.prune import Masks, kept_zero
 from kdcore.pipeline import FineTune
 from kdcore.recipe import Augmentation, Recipe

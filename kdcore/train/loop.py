@@ -133,7 +133,7 @@ def backward(weighted: Terms, network: nn.Module, adapters: nn.Module | None) ->
         reduce(add, weighted.values()).backward()
         return {}
     own = [weight for weight in network.parameters() if weight.requires_grad]
-    beside = [weight for weight in adapters.parameters()] if adapters else []
+    beside = list(adapters.parameters()) if adapters else []
     lengths = {}
     for name, value in weighted.items():
         pulls: tuple[Tensor | None, ...] = ()

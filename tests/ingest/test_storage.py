@@ -14,7 +14,7 @@ from kdcore.errors import DataError, UnknownNameError
 from kdcore.ingest import delete, inspect, keep, kept, rename, storage
 from kdcore.recipe import Recipe
 from tests.drawn import class_folders, unpacked, zipped
-from tests.test_experiment import verdict_of
+from tests.verdicts import verdict_of
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from kdcore.errors import RecipeError
-from kdcore.forecast import Forecast
+from kdcore.forecast import UNFETCHED, Forecast
 from kdcore.recipe import ModelChoice
 from kdcore.runs.asking import Asking
 from kdcore.sweep import Sweep
@@ -60,6 +60,12 @@ def test_a_forecast_is_had_after_one_that_a_cluster_did_not_live_to_answer(askin
 def test_what_cannot_be_run_is_asked_about_once(asking):
     assert not answered(asking, There(RecipeError("no such task"))).told
     assert not answered(asking, There(Forecast(1.0, 2.0))).told
+
+
+def test_of_data_that_are_not_there_yet_is_asked_again(asking):
+    assert not answered(asking, There(UNFETCHED)).told
+    assert eventually(lambda: not asking._foreseeing.locked())
+    assert answered(asking, There(Forecast(1.0, 2.0))) == Forecast(1.0, 2.0)
 
 
 def test_of_a_cluster_that_has_ended_a_page_hears_nothing(asking):

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 import psutil
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from kdcore.errors import RecipeError, RunError
 from kdcore.pipeline import Pipeline
 from kdcore.result import Event, Progress
-from kdcore.runs import runner, worker
+from kdcore.runs import answering, runner, worker
 from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.runs.runner import Runner
 from kdcore.settings import Settings
@@ -19,6 +20,10 @@ from kdcore.stages.foresee import foreseen
 from kdcore.waterfall import Lap
 from tests.piped import PIPELINE, RECIPE, finished
 from tests.processes import cluster_pid, eventually, kill_cluster
+from tests.runs.acted import acted
+
+acting = partial(acted, "kdcore.stages.run_members")
+"""Let every pipeline tell these, each with its member's place."""
 
 
 @pytest.fixture
@@ -34,22 +39,6 @@ def shelf(settings) -> Shelf:
 @pytest.fixture
 def result(shelf):
     return finished(shelf)
-
-
-def acting(monkeypatch, *happenings):
-    """Let every pipeline tell these, each with its member's place; an exception is raised."""
-
-    def run_members(members, shelf):
-        for each in happenings:
-            if isinstance(each, BaseException):
-                raise each
-            if callable(each):
-                each()
-            else:
-                yield each
-
-    monkeypatch.setattr("kdcore.stages.run_members", run_members)
-    monkeypatch.setattr(worker, "FLUSH_SECONDS", 0.0)
 
 
 def told_of(result, place=0):
@@ -173,9 +162,9 @@ def test_another_attempt_tells_from_the_beginning(pipelines, settings, result, m
 
 
 def test_how_long_its_training_takes_is_told_unless_the_worker_is_at_work(settings):
-    assert worker.forecast(PIPELINE, settings).students > 0
-    with worker._one_at_a_time:
-        assert worker.forecast(PIPELINE, settings) is None
+    assert answering.forecast(PIPELINE, settings).students > 0
+    with worker.AT_WORK:
+        assert answering.forecast(PIPELINE, settings) is None
 
 
 def test_a_failure_is_kept_as_its_sentence(pipelines, settings, monkeypatch):

@@ -8,7 +8,7 @@ from kdcore.errors import DataError, RecipeError, RunError
 from kdcore.outcome import NUMBERS, Cost
 from kdcore.recipe import Recipe
 from kdcore.result import Progress
-from kdcore.runs import worker
+from kdcore.runs import answering, worker
 from kdcore.runs.sweeps import Headway, Sweeps, member_table
 from kdcore.sweep import Sweep
 from tests.runs.test_store import result
@@ -283,15 +283,15 @@ def test_what_the_students_cost_is_measured_and_kept(sweeps, settings, queued):
 
 
 def test_how_long_a_sweep_takes_is_told_unless_the_worker_is_at_work(settings, grid):
-    assert worker.forecast(grid, settings).students > 0
-    with worker._one_at_a_time:
-        assert worker.forecast(grid, settings) is None
+    assert answering.forecast(grid, settings).students > 0
+    with worker.AT_WORK:
+        assert answering.forecast(grid, settings) is None
 
 
 def test_nothing_is_foretold_of_data_that_is_not_there_yet(settings, quick):
     wanted = Recipe(**{**quick.model_dump(), "task": "cifar10"})
     axes = [{"field": "temperature", "values": [1, 4]}]
-    assert not worker.forecast(Sweep(recipe=wanted, axes=axes), settings).told
+    assert not answering.forecast(Sweep(recipe=wanted, axes=axes), settings).told
 
 
 def test_a_part_that_was_handed_over_anew_is_left_to_whom_it_was_handed_last(

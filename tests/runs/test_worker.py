@@ -3,15 +3,19 @@
 import errno
 import os
 import time
+from functools import partial
 
 import pytest
 
 from kdcore import experiment
 from kdcore.errors import StoreError
 from kdcore.result import Event, Progress, Result
-from kdcore.runs import worker
+from kdcore.runs import preload, worker
 from kdcore.runs.store import Store
 from kdcore.shelf import Shelf
+from tests.runs.acted import acted
+
+acting = partial(acted, "kdcore.experiment.steps")
 
 
 @pytest.fixture(scope="module")
@@ -30,22 +34,6 @@ def work(store, settings, quick):
         return store.get(run.id)
 
     return do
-
-
-def acting(monkeypatch, *happenings, flush=0.0):
-    """Let every run tell these, where an exception is raised."""
-
-    def steps(recipe, shelf):
-        for each in happenings:
-            if isinstance(each, BaseException):
-                raise each
-            if callable(each):
-                each()
-            else:
-                yield each
-
-    monkeypatch.setattr("kdcore.experiment.steps", steps)
-    monkeypatch.setattr(worker, "FLUSH_SECONDS", flush)
 
 
 EVENT = Event("control", 0, 1, {"accuracy": 0.5}, 0.1)
@@ -183,5 +171,5 @@ def test_the_last_word_is_tried_again_while_the_database_is_away(work, whole_run
 
 
 def test_warming_up_leaves_nothing_behind(home):
-    worker.warm_up()
+    preload.warm_up()
     assert not home.exists()
