@@ -3,10 +3,9 @@
 import ast
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 ENGINE = sorted((ROOT / "kdcore").rglob("*.py"))
@@ -162,29 +161,40 @@ def definitions(path: Path):
     return [n for n in ast.walk(parsed(path)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
 
 
-@pytest.mark.parametrize("path", [*ENGINE, *PAGES], ids=name_of)
-def test_imports_are_written_out_from_the_root(path):
-    relative = [node.lineno for node in ast.walk(parsed(path)) if getattr(node, "level", 0)]
-    assert relative == []
+def found(paths: Iterable[Path], look: Callable[[Path], Iterable[object]]) -> dict[str, list]:
+    """What a rule finds wrong, by file: all of a rule's files are one test, for most take a
+    millisecond, which is less than a test of its own costs.
+    """
+    wrong = {name_of(path): list(look(path)) for path in paths}
+    return {name: what for name, what in wrong.items() if what}
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=name_of)
-def test_the_engine_knows_no_page(path):
-    assert not {name for name in imported(path) if name.split(".")[0] in ("streamlit", "pages")}
+def test_imports_are_written_out_from_the_root():
+    def relative(path):
+        return [node.lineno for node in ast.walk(parsed(path)) if getattr(node, "level", 0)]
+
+    assert found([*ENGINE, *PAGES], relative) == {}
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=name_of)
-def test_imports_go_down_the_house(path):
-    place = path.relative_to(ROOT / "kdcore").parts[0].removesuffix(".py")
-    if place == "__init__":
-        return
-    level = next(i for i, names in enumerate(ROOMS) if place in names)
-    below = set().union(*ROOMS[: level + 1])
-    wanted = {room(name) for name in imported(path)} - {None, place}
-    rooms = {name for name in wanted if any(name in names for names in ROOMS)}
-    assert rooms <= below
-    if place in APART:
-        assert not rooms & (APART - {place})
+def test_the_engine_knows_no_page():
+    def pages(path):
+        return {name for name in imported(path) if name.split(".")[0] in ("streamlit", "pages")}
+
+    assert found(ENGINE, pages) == {}
+
+
+def test_imports_go_down_the_house():
+    def upwards(path):
+        place = path.relative_to(ROOT / "kdcore").parts[0].removesuffix(".py")
+        if place == "__init__":
+            return set()
+        level = next(i for i, names in enumerate(ROOMS) if place in names)
+        below = set().union(*ROOMS[: level + 1])
+        wanted = {room(name) for name in imported(path)} - {None, place}
+        rooms = {name for name in wanted if any(name in names for names in ROOMS)}
+        return (rooms - below) | (rooms & (APART - {place}) if place in APART else set())
+
+    assert found(ENGINE, upwards) == {}
 
 
 def test_every_room_of_the_engine_has_its_place():
@@ -192,10 +202,10 @@ def test_every_room_of_the_engine_has_its_place():
     assert rooms - {"__init__"} == set().union(*ROOMS)
 
 
-@pytest.mark.parametrize("path", [p for p in PAGES if p.parent.name == "parts"], ids=name_of)
-def test_nothing_imports_a_page(path):
+def test_nothing_imports_a_page():
     pages = {f"pages.{p.stem}" for p in PAGES if p.parent.name == "pages"}
-    assert not imported(path) & pages
+    parts = [p for p in PAGES if p.parent.name == "parts"]
+    assert found(parts, lambda path: imported(path) & pages) == {}
 
 
 def test_what_a_page_imports_brings_no_torch_along():
@@ -206,29 +216,36 @@ def test_what_a_page_imports_brings_no_torch_along():
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("path", [*ENGINE, *PAGES], ids=name_of)
-def test_no_function_is_longer_than_sixty_lines(path):
-    long = {
-        node.name: node.end_lineno - node.lineno + 1
-        for node in definitions(path)
-        if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 60
-    }
-    assert long == {}
+def test_no_function_is_longer_than_sixty_lines():
+    def long(path):
+        return [
+            node.name
+            for node in definitions(path)
+            if isinstance(node, ast.FunctionDef) and node.end_lineno - node.lineno + 1 > 60
+        ]
+
+    assert found([*ENGINE, *PAGES], long) == {}
 
 
-@pytest.mark.parametrize("path", ENGINE, ids=name_of)
-def test_everything_public_in_the_engine_is_documented_and_typed(path):
-    if "migrations" in path.parts:
-        return
-    tree = parsed(path)
-    assert ast.get_docstring(tree) or path.name == "__main__.py"
-    classes = [c for c in tree.body if isinstance(c, ast.ClassDef) and not c.name.startswith("_")]
-    for node in [*tree.body, *(inner for each in classes for inner in each.body)]:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
-            inherits = isinstance(node, ast.FunctionDef) and ast.unparse(node).endswith("...")
-            assert ast.get_docstring(node) or inherits, node.name
-            if isinstance(node, ast.FunctionDef):
-                assert node.returns is not None, node.name
+def test_everything_public_in_the_engine_is_documented_and_typed():
+    def bare(path):
+        tree = parsed(path)
+        if not ast.get_docstring(tree) and path.name != "__main__.py":
+            yield "the file"
+        classes = [
+            node
+            for node in tree.body
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        ]
+        for node in [*tree.body, *(inner for each in classes for inner in each.body)]:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+                inherits = isinstance(node, ast.FunctionDef) and ast.unparse(node).endswith("...")
+                if not (ast.get_docstring(node) or inherits):
+                    yield node.name
+                elif isinstance(node, ast.FunctionDef) and node.returns is None:
+                    yield f"{node.name} ->"
+
+    assert found([p for p in ENGINE if "migrations" not in p.parts], bare) == {}
 
 
 def test_no_note_to_oneself_is_left_in_the_code():
