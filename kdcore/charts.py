@@ -209,7 +209,7 @@ def trial_bars(accuracy: Mapping[str, float], chosen: str, classes: int) -> go.F
         x=[100 * accuracy[scale] for scale in scales],
         orientation="h",
         marker={"color": ["#0072B2" if scale == chosen else "#56B4E9" for scale in scales]},
-        text=[f"{accuracy[scale]:.1%}" for scale in scales],
+        text=[f"{100 * accuracy[scale]:.1f} %" for scale in scales],
         hovertemplate="On %{y}, it reads %{x:.1f} % of the pictures<extra></extra>",
     )
     figure.add_vline(100 / classes, line={"dash": "dot", "color": "#D55E00"})

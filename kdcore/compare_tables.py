@@ -12,7 +12,7 @@ import pandas as pd
 from kdcore.outcome import numbers, student_key
 from kdcore.recipe import Recipe, content_hash
 from kdcore.result import Arm, Latency, Result
-from kdcore.spoken import NONE, spans
+from kdcore.spoken import NONE, kilobytes, spans
 from kdcore.statistics import (
     Difference,
     Verdict,
@@ -204,7 +204,7 @@ def outcome_table(
             "Gain over labels alone, points": in_words(run.result.difference, run.result.verdict),
             f"Against {reference.letter}, points": _against_words(run, reference, found),
             "Parameters": f"{student.parameters:,}",
-            "ONNX file, kB": told(student.onnx_bytes, 1e-3),
+            "ONNX file, kB": _kilobytes(student.onnx_bytes),
             "Latency, µs": told(student.latency_ms, 1e3) + _wobble(student),
         }
     return pd.DataFrame.from_dict(rows, orient="index")
@@ -226,6 +226,10 @@ def interval_words(difference: Difference) -> str:
 def told(value: float | None, factor: float) -> str:
     """A measured cost in three digits, or that it was not measured."""
     return "not measured" if value is None else f"{factor * value:,.3g}"
+
+
+def _kilobytes(count: int | None) -> str:
+    return "not measured" if count is None else kilobytes(count)
 
 
 def _single(student: Arm) -> Latency | None:

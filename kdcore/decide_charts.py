@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from kdcore import decide_words
+from kdcore import decide_words, spoken
 from kdcore.charts import LOOKS, framed
 from kdcore.decide import Budgets, broken
 from kdcore.model_table import SHARE, Model
@@ -82,7 +82,7 @@ def _words(model: Model, cost: Cost, budgets: Budgets, breaks: str, unbeaten: bo
     value = cost_of(model, cost, budgets.by)
     assert value is not None  # only such models have a row
     price = {
-        "size": lambda: f"with {decide_words.size(1000 * value)}",
+        "size": lambda: f"with {spoken.size(1000 * value)}",
         "latency": lambda: f"in {decide_words.latency(model.latency(budgets.by) or 0, budgets.by)}",
         "macs": lambda: f"with {value:,.0f} multiply-accumulates",
     }[cost]()

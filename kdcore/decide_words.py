@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from kdcore.decide import BUDGETS, Advice, Budget, Budgets, broken
 from kdcore.model_table import SHARE, Model
 from kdcore.recipe import FEWEST_SEEDS_FOR_A_VERDICT
+from kdcore.spoken import GAP, size
 from kdcore.statistics import Verdict, accuracy_text, mean, paired_difference
 from kdcore.statistics import verdict as paired_verdict
-
-GAP = "\u00a0"
-"""A space that no line ends at."""
 
 
 @dataclass(frozen=True)
@@ -24,13 +22,6 @@ class Sentence:
 
     def __str__(self) -> str:
         return f"{self.before} {self.name}{self.after}"
-
-
-def size(count: float) -> str:
-    """Bytes in units of a thousand: 17.3 kB."""
-    if count < 1000:
-        return f"{count:.0f}{GAP}B"
-    return f"{count / 1e3:,.1f}{GAP}kB" if count < 1e6 else f"{count / 1e6:,.1f}{GAP}MB"
 
 
 def latency(value: float, by: str) -> str:

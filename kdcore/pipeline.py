@@ -366,7 +366,7 @@ def told(stage: FineTune | Prune | Quantize | Share) -> str:
         case Prune():
             rounds = f" in {stage.rounds} rounds" if stage.rounds > 1 else ""
             rewound = ", rewound" if stage.rewind else ""
-            return f"prune {stage.share:.0%} of the {stage.what}{rounds}{rewound}"
+            return f"prune {100 * stage.share:.0f} % of the {stage.what}{rounds}{rewound}"
         case Quantize():
             name = {
                 "static": "static int8",

@@ -14,7 +14,8 @@ import plotly.graph_objects as go
 
 from kdcore.chart_axes import lengths
 from kdcore.charts import LOOKS, Look, framed
-from kdcore.pipeline_tables import difference_text, kilobytes, time_text
+from kdcore.pipeline_tables import difference_text, time_text
+from kdcore.spoken import size
 from kdcore.statistics import accuracy_text, mean, spread, verdict
 from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, Row, Sensitivity
 
@@ -54,8 +55,8 @@ def sizes(rows: Sequence[Row]) -> go.Figure:
         mode="markers",
         marker={"symbol": "line-ns", "size": 13, "line": {"width": 2.5, "color": "#8A8A8A"}},
         name="the same file, gzipped",
-        customdata=[[_name(row), kilobytes(row.gzip_bytes)] for row in rows],
-        hovertemplate="%{customdata[0]}: %{customdata[1]} kB once it is gzipped<extra></extra>",
+        customdata=[[_name(row), size(row.gzip_bytes)] for row in rows],
+        hovertemplate="%{customdata[0]}: %{customdata[1]} once it is gzipped<extra></extra>",
         showlegend=True,
     )
     every = [row.bytes / 1000 for row in rows] + [row.gzip_bytes / 1000 for row in rows]
@@ -67,7 +68,7 @@ def _size(row: Row) -> Step:
     zeros = None if row.nonzeros is None else row.parameters - row.nonzeros
     said = f"; {zeros:,} of its {row.parameters:,} parameters are zero" if zeros else ""
     kind = "packed" if row.file.packed else "in its file"
-    words = f"{kilobytes(row.bytes)} kB"
+    words = size(row.bytes)
     return Step(row.bytes / 1000, words, f"{_name(row)}: {words} {kind}{said}")
 
 

@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 from kdcore.chart_axes import lengths
 from kdcore.charts import LOOKS, Look, framed
 from kdcore.outcome import plain
-from kdcore.pipeline_tables import difference_text, kilobytes
-from kdcore.spoken import NONE
+from kdcore.pipeline_tables import difference_text
+from kdcore.spoken import NONE, kilobytes, size
 from kdcore.statistics import accuracy_text, mean, spread, verdict
 from kdcore.sweep_charts import CHOSEN, GREY, LINE, Side, undominated
 from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, Row
@@ -84,7 +84,7 @@ def settings_rows(
 
 def _sentence(words: str, row: Row, unbeaten: bool) -> str:
     fate = "no other setting is better in both" if unbeaten else "another is better in both"
-    lines = [escape(words), f"{accuracy_text(row.accuracy)} right with {kilobytes(row.bytes)} kB"]
+    lines = [escape(words), f"{accuracy_text(row.accuracy)} right with {size(row.bytes)}"]
     if row.difference is not None:
         lines.append(
             f"{difference_text(row)} points against the student<br>that is not compressed: "
@@ -165,7 +165,7 @@ def _add_beside(figure: go.Figure, name: str, rows: Sequence[Row]) -> None:
     look, follows, legend = BESIDE[name]
     said = [
         f"{name[:1].upper()}{name[1:]}: {accuracy_text(row.accuracy)} right<br>with "
-        f"{kilobytes(row.bytes)} kB"
+        f"{size(row.bytes)}"
         for row in rows
     ]
     figure.add_scatter(

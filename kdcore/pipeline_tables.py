@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from kdcore.result import Latency
-from kdcore.spoken import NONE
+from kdcore.spoken import NONE, kilobytes, size
 from kdcore.statistics import accuracy_text, mean, signed, verdict
 from kdcore.waterfall import ORIGINAL, TRAINED_ON, Foreseen, PipelineResult, Row
 
@@ -66,8 +66,8 @@ def headline(result: PipelineResult) -> str:
     named = {row.name: row for row in result.rows}
     first, last = named[ORIGINAL], result.rows[-1]
     smaller = _times(first.bytes, last.bytes, "smaller", "larger")
-    size = f"from {kilobytes(first.bytes)} to {kilobytes(last.bytes)} kB"
-    text = f"After all stages, the student has gone {size} on disk: {smaller}."
+    gone = f"from {size(first.bytes)} to {size(last.bytes)}"
+    text = f"After all stages, the student has gone {gone} on disk: {smaller}."
     if first.latency and last.latency:
         text += f" {_speed(first.latency[0], last.latency[0])}"
     beside = "trained on as long" if TRAINED_ON in named else "not compressed"
@@ -117,11 +117,6 @@ def latency_sentence(machine: Mapping[str, str | int], rounds: int, warm_up: int
         f"cores): onnxruntime {machine['onnxruntime']}, one thread, {warm_up} calls to warm up, "
         f"the models in turns, median of {rounds} samples; all of the first seed's files."
     )
-
-
-def kilobytes(count: int) -> str:
-    """A size in kB, no more exact than one reads it."""
-    return f"{count / 1000:,.{2 if count < 10_000 else 1}f}"
 
 
 def time_text(milliseconds: float) -> str:

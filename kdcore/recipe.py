@@ -296,7 +296,7 @@ class Recipe(Written):
         if self.transfer.left_out:
             seen += f", without {', '.join(map(str, self.transfer.left_out))}"
         if self.transfer.label_noise:
-            seen += f", {self.transfer.label_noise:.0%} noise"
+            seen += f", {100 * self.transfer.label_noise:.0f} % noise"
         learning = " + ".join([self.method.name, *(each.name for each in self.extra)])
         if self.soft_weight != 0:
             learning += f" T {self.temperature:g}"

@@ -12,6 +12,9 @@ from kdcore.recipe import MethodChoice, ModelChoice, Recipe, Schedule, Training,
 NONE = "–"
 """Where a recipe has no such setting."""
 
+GAP = "\u00a0"
+"""A space that no line ends at: between a number and its unit."""
+
 TRAINING = {
     "steps": "Steps",
     "batch_size": "Batch size",
@@ -94,6 +97,23 @@ def told(value: Any) -> str:
             return WORDS.get(value, str(value))
 
 
+def size(count: float) -> str:
+    """Bytes in units of a thousand: 17.3 kB."""
+    if count < 1000:
+        return f"{count:.0f}{GAP}B"
+    return f"{kilobytes(count)}{GAP}kB" if count < 1e6 else f"{count / 1e6:,.1f}{GAP}MB"
+
+
+def kilobytes(count: float) -> str:
+    """Bytes in kB, for a column whose title has the unit."""
+    return f"{count / 1000:,.1f}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in per cent: 97.4 %."""
+    return f"{100 * share:.{digits}f}{GAP}%"
+
+
 def task_title(name: str, catalogue: Catalogue) -> str:
     """A task's title; its bare name where it is not here any more."""
     record = _find(catalogue.tasks, name)
@@ -118,7 +138,7 @@ def _data(recipe: Recipe, catalogue: Catalogue) -> dict[str, str]:
         "Labelled for the student": told(transfer.labelled),
         "Unlabelled transfer set": told(transfer.unlabelled),
         "Classes never seen": ", ".join(left_out) or "none",
-        "Wrong labels": f"{100 * transfer.label_noise:g} %",
+        "Wrong labels": f"{100 * transfer.label_noise:g}{GAP}%",
         "Unlabelled samples come from": (
             {"task": "the same data", "noise": "random pixels"}.get(source)
             or task_title(source, catalogue)

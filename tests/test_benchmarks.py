@@ -351,12 +351,12 @@ def dieted():
             "student on labels alone": weighed(0.90, 0.91, 0.92),
             "student on labels alone, trained on as long": weighed(0.94, 0.95, 0.96),
             "distilled student": weighed(0.93, 0.95, 0.96),
-            "prune 50% of the channels": weighed(0.4, 0.5, 0.6, size=1500, macs=500_000),
+            "prune 50 % of the channels": weighed(0.4, 0.5, 0.6, size=1500, macs=500_000),
             "train on with the teacher, 30 steps": weighed(
                 *(0.92, 0.93, 0.94), size=1500, macs=500_000
             ),
         },
-        "stages": ["prune 50% of the channels", "train on with the teacher, 30 steps"],
+        "stages": ["prune 50 % of the channels", "train on with the teacher, 30 steps"],
         **{"steps": [200, 100, 30], "tested": 1000, "machine": MACHINE},
     }
 
@@ -382,7 +382,7 @@ def test_a_compressed_model_is_held_against_the_plain_student_of_as_many_steps(s
 def test_networks_of_one_shape_are_timed_once_and_share_their_times(script):
     diet, found = script("diet"), dieted()
     alike = diet.distinct(found["rows"])
-    first = ["teacher", "student on labels alone", "prune 50% of the channels"]
+    first = ["teacher", "student on labels alone", "prune 50 % of the channels"]
     assert list(alike) == first
     times = [{"1": 4.0, "32": 100.0}, {"1": 0.5, "32": 20.0}, {"1": 0.8, "32": 200.0}]
     low = dict(zip(first, times, strict=True))

@@ -135,7 +135,7 @@ def test_the_outcomes_are_a_row_a_run_also_of_those_that_cannot_be_compared():
     assert table.loc["A", against_a] == "the reference"
     assert table.loc["B", against_a] == "+2.0 (−0.5 … +4.5), no clear difference"
     assert table.loc["C", against_a] == "other data: moons, not digits"
-    assert table.loc["A", "ONNX file, kB"] == "10"
+    assert table.loc["A", "ONNX file, kB"] == "10.0"
     assert table.loc["A", "Latency, µs"] == "20"
 
 

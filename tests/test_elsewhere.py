@@ -134,7 +134,7 @@ def test_of_two_models_of_one_name_the_one_that_was_not_timed_is_told():
 
 
 def test_the_kit_holds_every_model_and_the_script_that_measures_them():
-    names = ("Teacher", "prune 50% of the channels", "prune 50 of the channels", "Teacher")
+    names = ("Teacher", "prune 50 % of the channels", "prune 50 of the channels", "Teacher")
     contents = (TEACHER, STUDENT, b"another", b"one more")
     made = kit("measure-me", [*zip(names, contents, strict=True)])
     with zipfile.ZipFile(io.BytesIO(made)) as archive:

@@ -89,7 +89,7 @@ def test_arithmetic_that_rounds_otherwise_passes_the_check_as_long_as_the_classe
 def test_its_card_tells_every_stage_and_what_they_cost_over_the_seeds(folder, result):
     card = (folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "`predict.py` asks `static-int8.onnx`" in card
-    assert "prune 25% of the channels; train on with the teacher, 30 steps; static int8" in card
+    assert "prune 25 % of the channels; train on with the teacher, 30 steps; static int8" in card
     accuracy = intervals.over_seeds(result.rows[INT8].accuracy)
     (line,) = (line for line in card.splitlines() if line.startswith("| Accuracy over the seeds"))
     assert f"{100 * accuracy.value:.1f}" in line.split("|")[-2]
@@ -108,7 +108,7 @@ def test_what_is_known_of_it_is_of_all_seeds(result, shelf):
 
 def test_its_report_says_how_it_was_made_and_holds_it_against_all_seeds_students(result, shelf):
     page = report([of_row("smaller", result, INT8, shelf)]).decode()
-    assert "Made of the distilled student since. static int8: prune 25% of the channels" in page
+    assert "Made of the distilled student since. static int8: prune 25 % of the channels" in page
     assert "Models made since are of the first seed" not in page
     for each in ("How small does it get?", "What does it cost in accuracy?"):
         assert each in page
@@ -137,7 +137,7 @@ def test_a_pipeline_that_kept_no_run_says_so(result, shelf):
     ("name", "stem"),
     [
         ("static int8", "static-int8"),
-        ("prune 50% of the channels", "prune-50-of-the-channels"),
+        ("prune 50 % of the channels", "prune-50-of-the-channels"),
         ("static int8, 1 most sensitive in float32", "static-int8-1-most-sensitive-in-float32"),
     ],
 )

@@ -142,7 +142,7 @@ def stages():
         row(CONTROL, (0.88, 0.90), "c.onnx"),
         row(ORIGINAL, (0.95, 0.97), "d.onnx"),
         row(TRAINED_ON, (0.96, 0.97), "e.onnx"),
-        row("prune 50% of the channels", (0.80, 0.82), "p.onnx", bytes=60),
+        row("prune 50 % of the channels", (0.80, 0.82), "p.onnx", bytes=60),
         row("static int8", (0.79, 0.81), "q.onnx", bytes=30, ms=0.01),
     )
     result = PipelineResult(pipeline, rows, MACHINE, 1.5)
@@ -154,8 +154,8 @@ def test_a_pipelines_ends_and_stages_are_models_named_by_all_that_was_done(stage
         "labels alone",
         "T 4",
         "T 4, trained on as long",
-        "T 4, prune 50% of the channels",
-        "T 4, prune 50% of the channels, then static int8",
+        "T 4, prune 50 % of the channels",
+        "T 4, prune 50 % of the channels, then static int8",
     ]
     roles = [each.role for each in stages]
     assert roles == ["teacher", "control", *["distilled"] * 4]

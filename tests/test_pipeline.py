@@ -182,10 +182,10 @@ def test_a_file_that_is_not_there_is_said(tmp_path):
     [
         (FineTune(steps=1200), "train on with the teacher, 1,200 steps"),
         (FineTune(by="labels"), "train on with labels alone, 100 steps"),
-        (Prune(), "prune 50% of the channels"),
+        (Prune(), "prune 50 % of the channels"),
         (
             Prune(what="weights", share=0.8, rounds=3, between=FineTune(), rewind=True),
-            "prune 80% of the weights in 3 rounds, rewound",
+            "prune 80 % of the weights in 3 rounds, rewound",
         ),
         (Quantize(keep="ends"), "static int8, first and last layer in float32"),
         (Quantize(how="dynamic"), "dynamic int8"),

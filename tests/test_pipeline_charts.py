@@ -61,7 +61,7 @@ def test_the_stair_leads_from_the_distilled_student_through_its_stages_alone(res
 
 def test_each_name_stands_with_its_number(result):
     assert notes(pipeline_charts.sizes(result.rows))[:4] == [
-        *("Teacher", "<b>10.0 kB</b>", "Student on labels alone", "<b>5.00 kB</b>"),
+        *("Teacher", "<b>10.0\u00a0kB</b>", "Student on labels alone", "<b>5.0\u00a0kB</b>"),
     ]
     accuracy = notes(pipeline_charts.accuracies(result.rows))
     assert accuracy[2:4] == ["Student on labels alone", "<b>91.0\u00a0±\u00a01.0\u00a0%</b>"]
@@ -107,7 +107,7 @@ def test_the_table_tells_what_is_unknown_by_a_dash(result):
     assert (first["Difference, points"], first["Verdict"]) == ("–", "–")
     # three seeds that all differ by 3 points, of 500 samples: ± 4.303 · 0.2 / √3
     assert last["Difference, points"] == "−3.0 (−3.5 … −2.5)"
-    assert (last["On disk, kB"], last["Latency, batch 1"]) == ("1.00", "1 µs")
+    assert (last["On disk, kB"], last["Latency, batch 1"]) == ("1.0", "1 µs")
 
 
 def test_the_numbers_to_take_away_are_those_of_the_rows(result):
@@ -118,9 +118,9 @@ def test_the_numbers_to_take_away_are_those_of_the_rows(result):
 
 def test_the_headline_says_smaller_faster_and_worse_with_its_interval(result):
     assert headline(result) == (
-        "After all stages, the student has gone from 5.00 to 1.00 kB on disk: 5.0 times smaller. "
-        "An answer takes 1 µs: 5.0 times faster. It is worse by 3.0 points than the student that "
-        "was trained on as long (95 % interval −3.5 to −2.5)."
+        "After all stages, the student has gone from 5.0\u00a0kB to 1.0\u00a0kB on disk: 5.0 times "
+        "smaller. An answer takes 1 µs: 5.0 times faster. It is worse by 3.0 points than the "
+        "student that was trained on as long (95 % interval −3.5 to −2.5)."
     )
 
 

@@ -58,7 +58,7 @@ def test_marks_keep_their_looks_and_open_their_setting(found):
 def test_the_table_has_all_settings_also_those_that_failed_or_are_to_come(found):
     shown = settings_shown(SETTINGS, [*found[:2], "less than one channel", found[3]], SIDES, 0)
     assert list(shown["Stage 1: share"]) == ["¼", "½", "¾", "0.9"]
-    assert list(shown["On disk, kB"]) == ["4.00", "2.00", "–", "–"]
+    assert list(shown["On disk, kB"]) == ["4.0", "2.0", "–", "–"]
     assert list(shown["State"]) == ["", "", "less than one channel", "to come"]
 
 

@@ -22,7 +22,7 @@ def of(shelf, *stages):
 
 def test_a_student_in_int8_is_named_by_its_last_stage_and_told_by_all(shelf):
     result, run = of(shelf, PRUNE, TUNE, INT8)
-    how = "prune 50% of the channels; train on with the teacher, 20 steps; static int8"
+    how = "prune 50 % of the channels; train on with the teacher, 20 steps; static int8"
     assert in_int8(run, [result]) == {
         "static int8 after 2 stages": Since(result.rows[-1].file.onnx, how)
     }

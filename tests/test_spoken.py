@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from kdcore.catalogue import read_catalogue
 from kdcore.recipe import Recipe
-from kdcore.spoken import settings, spans, told
+from kdcore.spoken import kilobytes, settings, size, spans, told
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def test_names_and_numbers_are_spoken(catalogue):
     )
     said = settings(recipe, catalogue)
     assert said["Data"] == catalogue.task("digits").title
-    assert said["Wrong labels"] == "40 %"
+    assert said["Wrong labels"] == "40\u00a0%"
     assert said["Labelled for the student"] == "1,000"
     assert said["Classes never seen"] == "3"
     assert said["Methods beside it"] == catalogue.method("dkd").title
@@ -152,3 +152,10 @@ def test_numbers_in_a_row_are_drawn_together(numbers, words):
 )
 def test_values_are_told_as_one_reads_them(value, words):
     assert told(value) == words
+
+
+def test_bytes_are_told_in_units_of_a_thousand_with_one_digit_after_the_point():
+    assert [size(count) for count in (999, 1000, 5_623, 214_300, 1_050_000)] == [
+        *("999\u00a0B", "1.0\u00a0kB", "5.6\u00a0kB", "214.3\u00a0kB", "1.1\u00a0MB"),
+    ]
+    assert kilobytes(1_234_567) == "1,234.6"

@@ -132,7 +132,7 @@ def test_the_ends_come_first_then_the_student_trained_on_then_each_stage(smaller
     result, told = smaller
     assert [row.name for row in result.rows] == [
         *(TEACHER, CONTROL, ORIGINAL, TRAINED_ON),
-        "prune 50% of the channels",
+        "prune 50 % of the channels",
         "train on with the teacher, 30 steps",
         "static int8, 1 most sensitive in float32",
     ]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from kdcore.measure.intervals import Interval
 from kdcore.recipe import Recipe, brief
+from kdcore.spoken import GAP
+from kdcore.spoken import size as bytes_text
 
 MISSING = "–"
-GAP = "\u00a0"
-"""A space that no line ends at."""
 
 
 def percent(found: Interval | None) -> str:
@@ -33,12 +33,7 @@ def number(found: Interval | None) -> str:
 
 def size(count: int | None) -> str:
     """Bytes in units of a thousand: "17.3 kB"."""
-    if count is None:
-        return MISSING
-    if count < 1000:
-        return f"{count}{GAP}B"
-    value, unit = (count / 1e3, "kB") if count < 1e6 else (count / 1e6, "MB")
-    return f"{value:,.1f}{GAP}{unit}"
+    return MISSING if count is None else bytes_text(count)
 
 
 def count(value: int | None) -> str:
@@ -74,5 +69,5 @@ def data(recipe: Recipe) -> str:
     if transfer.left_out:
         seen += f", none of the classes {', '.join(map(str, transfer.left_out))}"
     if transfer.label_noise:
-        seen += f", {transfer.label_noise:.0%} of the labels wrong on purpose"
+        seen += f", {100 * transfer.label_noise:.0f}{GAP}% of the labels wrong on purpose"
     return f"{told}: {seen}"

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from kdcore import decide_words
+from kdcore import decide_words, spoken
 from kdcore.charts import LOOKS
 from kdcore.decide import Budgets, fastest_under, smallest_within, usual_teacher
 from kdcore.decide_charts import COSTS, Cost, to_take_away, weigh, weighed_rows
@@ -165,7 +165,7 @@ def to_run(model: Model) -> None:
 
 
 def _size(model: Model) -> str:
-    return "size not measured" if model.bytes is None else decide_words.size(model.bytes)
+    return "size not measured" if model.bytes is None else spoken.size(model.bytes)
 
 
 def _smallest(models: list[Model], by: str) -> None:

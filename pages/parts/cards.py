@@ -6,6 +6,7 @@ from html import escape
 
 from kdcore.charts import LOOKS
 from kdcore.result import ArmName, Result
+from kdcore.spoken import size as bytes_text
 from kdcore.statistics import accuracy_text, mean
 
 MARKERS = {"diamond": "◆", "square": "■", "circle": "●"}
@@ -63,7 +64,7 @@ def _rows(name: ArmName, result: Result, ended: bool) -> list[tuple[str, str, st
         ("MACs", _macs(arm.macs), arm.macs, teacher.macs),
     ]
     unknown = "not measured" if ended else "measuring …"
-    size = unknown if arm.onnx_bytes is None else f"{arm.onnx_bytes / 1000:,.1f} kB"
+    size = unknown if arm.onnx_bytes is None else bytes_text(arm.onnx_bytes)
     rows.append(("ONNX file", size, arm.onnx_bytes, teacher.onnx_bytes))
     if not arm.latency:
         rows.append(("Latency", unknown, None, None))

@@ -13,6 +13,7 @@ from kdcore.errors import RecipeError
 from kdcore.knobs import Knob, Widths, settle
 from kdcore.recipe import ModelChoice, brief
 from kdcore.shelf import TrainedTeacher
+from kdcore.spoken import percent
 from kdcore.uploads import OwnTeacher
 from pages.parts.services import is_own, own_teachers, runner, verbatim
 from pages.parts.widgets import ago, knob, select, shown, words
@@ -92,7 +93,7 @@ def _trained_before(task: TaskRecord, take: Callable[[TrainedTeacher], None]) ->
     with st.popover("Trained before", icon=":material/history:", width="stretch"):
         for each in found[:OFFERED]:
             st.button(
-                f"**{each.accuracy:.1%}** · {teacher_words(each)} · {ago(each.trained)}",
+                f"**{percent(each.accuracy)}** · {teacher_words(each)} · {ago(each.trained)}",
                 key=f"trained.{each.key}",
                 on_click=take,
                 args=(each,),

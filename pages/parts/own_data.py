@@ -12,6 +12,7 @@ from kdcore.errors import DataError
 from kdcore.ingest import Kept, Preview, limits
 from kdcore.samples import CLASSES, EACH
 from kdcore.settings import Settings
+from kdcore.spoken import size
 from pages.parts.deeds import ask_about_files, save
 from pages.parts.picture_grid import picture_grid
 from pages.parts.services import store, verbatim
@@ -161,9 +162,8 @@ def kept_list() -> None:
 
 
 def _kept(each: Kept) -> None:
-    size = ingest.size(each.task, data_folder()) / limits.MB
     st.markdown(f"**{verbatim(each.name)}**")
-    st.caption(f"{verbatim(each.about)} {size:.1f} MB.")
+    st.caption(f"{verbatim(each.about)} {size(ingest.size(each.task, data_folder()))}.")
     with st.container(horizontal=True):
         if st.button("Distill on it", icon=":material/experiment:", key=f"distill.{each.task}"):
             distill_on(each.task)

@@ -27,6 +27,7 @@ from kdcore.recipe import (
     content_hash,
 )
 from kdcore.shelf import TrainedTeacher
+from kdcore.spoken import percent
 from kdcore.uploads import ONNX
 from pages.parts.cards import ratio
 from pages.parts.method_form import (
@@ -191,7 +192,7 @@ def _sizes(recipe: Recipe, task: TaskRecord) -> bool:
     if kept is not None and recipe.teachers == "one" and not recipe.scheme.peers:
         st.caption(
             f":material/check: This teacher was trained {ago(kept.trained)}, "
-            f"{kept.accuracy:.1%} on validation: it is used again."
+            f"{percent(kept.accuracy)} on validation: it is used again."
         )
     return costs is not None
 

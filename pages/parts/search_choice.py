@@ -12,6 +12,7 @@ from kdcore.axes import Dimension
 from kdcore.runs.searches import SearchRun
 from kdcore.runs.store import Run
 from kdcore.search import TEST_SEEDS, Search, Tried, ranked
+from kdcore.spoken import kilobytes, percent
 from kdcore.statistics import accuracy_text, verdict_sentence
 from pages.parts.deeds import attempt
 from pages.parts.run_view import MARKS
@@ -44,7 +45,7 @@ def _table(shown: Sequence[Tried], search: Search, known: Mapping[str, Dimension
     for each in shown:
         row: dict[str, Any] = {"Trial": each.number, "On validation": accuracy_text(each.accuracy)}
         if "size" in search.goals:
-            row["File, kB"] = f"{(each.size or 0) / 1000:,.1f}"
+            row["File, kB"] = kilobytes(each.size or 0)
         if "latency" in search.goals:
             row["Latency, µs"] = f"{1000 * (each.latency_ms or 0):,.1f}"
         for span in search.space:
@@ -132,7 +133,7 @@ def _tested(run: SearchRun, number: int, test: Run) -> None:
 
 def _waiting(test: Run) -> str:
     if test.state == "running" and test.progress is not None:
-        return f"{test.progress.phase}, {test.progress.done:.0%}"
+        return f"{test.progress.phase}, {percent(test.progress.done, 0)}"
     return f"{test.state} …" if not test.ended else "none"
 
 

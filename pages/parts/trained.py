@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from kdcore.shelf import TrainedTeacher
+from kdcore.spoken import percent
 from pages.parts.deeds import attempt
 from pages.parts.model_form import teacher_words
 from pages.parts.recipe_form import fill_task, fill_teacher
@@ -27,7 +28,7 @@ def trained_list() -> None:
 
 
 def _trained(each: TrainedTeacher) -> None:
-    st.markdown(f"**{each.accuracy:.1%}** on {verbatim(each.part['task'])}")
+    st.markdown(f"**{percent(each.accuracy)}** on {verbatim(each.part['task'])}")
     st.caption(f"{verbatim(teacher_words(each))}, trained {ago(each.trained)}.")
     with st.container(horizontal=True):
         if st.button("Distill with it", icon=":material/experiment:", key=f"distill.{each.key}"):

@@ -158,7 +158,7 @@ def test_sizes_are_predicted_and_a_dash_stands_where_they_cannot_be(
     app = open_page()
     assert next(each.label for each in app.expander) == "Predicted sizes"
     table = app.dataframe[0].value
-    assert list(table["kB"]) == ["5.93", "–"]
+    assert list(table["kB"]) == ["5.9", "–"]
     assert list(table["of them zero"]) == ["0", "–"]
 
 
@@ -169,7 +169,7 @@ def test_a_finished_pipeline_shows_its_charts_table_and_files(open_page, kept):
     assert len(drawn) == 4
     for title, spec in zip((*titles, "Which layer bears int8 worst?"), drawn, strict=True):
         assert title in spec
-    assert "from 5.00 to 1.00 kB on disk: 5.0 times smaller" in text(app)
+    assert "from 5.0\u00a0kB to 1.0\u00a0kB on disk: 5.0 times smaller" in text(app)
     assert "It is worse by 3.0 points than the student that was trained on as long" in text(app)
     table = app.dataframe[0].value
     assert list(table["Verdict"])[:4] == ["–"] * 4
@@ -258,9 +258,9 @@ def test_settings_are_compared_after_any_of_the_stages(open_page, kept, result):
     run = kept(members=[Member(result.rows, result), Member(result.rows[:5])], pipeline=several)
     app = open_page(pipeline=run.id)
     table = lambda: next(each.value for each in app.dataframe if "State" in each.value)  # noqa: E731
-    assert list(table()["On disk, kB"]) == ["1.00", "–"]  # the second is not there yet
+    assert list(table()["On disk, kB"]) == ["1.0", "–"]  # the second is not there yet
     app.button_group(key=f"pipeline.after.{run.id}").set_value(0).run()
-    assert list(table()["On disk, kB"]) == ["2.50", "2.50"]
+    assert list(table()["On disk, kB"]) == ["2.5", "2.5"]
 
 
 def test_two_axes_are_chosen_said_and_started_together(open_page, finished, pipelines):
