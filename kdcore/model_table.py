@@ -133,7 +133,7 @@ def of_run(run_id: str, name: str, result: Result, *, gallery: bool) -> list[Mod
         )
         found.append(
             Model(
-                _key(run_id, result, role),
+                _key(recipe, role, result.artifacts.get(f"{role}.onnx", run_id), arm.accuracy),
                 model_name(recipe, role),
                 role,
                 run_id,
@@ -183,14 +183,11 @@ def _labels(recipe: Recipe) -> str:
     return "all labels" if labelled == "all" else f"{labelled:,} labels"
 
 
-def _key(run_id: str, result: Result, role: ArmName) -> str:
+def _key(recipe: Recipe, role: ArmName, file: str, accuracy: Sequence[float]) -> str:
     """By content: a teacher's is all that decides what it becomes, a student's its file."""
-    recipe = result.recipe
-    accuracy = result.arms[role].accuracy
     if role == "teacher" and recipe.teachers == "one" and not recipe.scheme.peers:
         scheme = recipe.scheme.model_dump(mode="json", include={"co_teachers", "co_weights"})
         return content_hash([recipe.teacher_part(recipe.teacher_seed), scheme, accuracy])
-    file = result.artifacts.get(f"{role}.onnx", run_id)
     return content_hash([role, file, accuracy])
 
 
@@ -214,7 +211,8 @@ def of_pipeline(
         else:
             done.append(row.name)
             told = f"{model_name(recipe, role)}, {', then '.join(done)}"
-        key = content_hash([role, row.file.packed or row.file.onnx, row.accuracy])
+        key = _key(recipe, role, row.file.packed or row.file.onnx, row.accuracy)
+        whole = row.name in ends or row.name == TRAINED_ON
         found.append(
             Model(
                 *(key, told, role, pipeline_id, name, recipe.task),
@@ -225,6 +223,7 @@ def of_pipeline(
                 distilled=_row_accuracy(ends.get(ORIGINAL)) if role == "control" else (),
                 pipeline=True,
                 row=place,
+                network=_network(recipe, role) if whole else "",
                 labels=_labels(recipe),
             )
         )

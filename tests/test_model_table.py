@@ -174,5 +174,17 @@ def test_a_stage_has_its_own_costs_and_its_ends_beside_it(stages):
 
 def test_stages_stand_beside_the_models_of_runs_in_one_table(stages):
     rows = table(merged([*models("a", 0.9), *stages]), HERE)
-    assert len(rows) == 9
+    assert len(rows) == 8  # of one teacher
     assert set(rows["role"]) == {"teacher", "control", "distilled"}
+
+
+def test_a_pipelines_teacher_is_the_one_that_runs_of_its_recipe_share(stages):
+    student = {"architecture": "mlp", "options": {"widths": [16]}}
+    run = models("a", 0.9, student=student, teacher_latency=0.04)
+    found = merged([*run, *stages])
+    (teacher,) = [each for each in found if each.role == "teacher"]
+    assert (teacher.run_id, teacher.runs) == ("a", 2)
+    assert teacher.latency(HERE) == pytest.approx(0.06)  # between 0.04 and 0.08
+    whole, narrow = found[2], next(each for each in found if "static int8" in each.name)
+    assert whole.latency(HERE) == 0.02  # of the same network, whoever timed it
+    assert narrow.latency(HERE) == 0.01
