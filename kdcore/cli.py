@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-import time
 from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kdcore import cli_handover, cli_listings, cli_own, cli_pipeline
+from kdcore import cli_gallery, cli_handover, cli_listings, cli_own, cli_pipeline
 from kdcore.command import command, file_command
 from kdcore.errors import HomeError, KdError, RecipeError
 from kdcore.files import file_name
@@ -67,12 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         ),
     ):
         file_command(commands, *told).set_defaults(command=function)
-    gallery = command(commands, "gallery", "run recipes for visitors to find at once")
-    gallery.add_argument("recipes", metavar="RECIPE.json", nargs="+", type=Path)
-    gallery.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the app's KDCORE_GALLERY"
-    )
-    gallery.set_defaults(command=_gallery)
+    cli_gallery.add(commands)
     cli_pipeline.add(commands)
     serve = command(commands, "cluster", "serve this machine's workers until they are idle")
     serve.add_argument("--idle", type=float, metavar="SECONDS", help="close after so long unused")
@@ -243,24 +237,6 @@ def _write(out: Path, result: Result, events: list[Event], shelf: Shelf) -> None
         raise HomeError(
             f"cannot write to {out}: {error.strerror}; give --out another folder"
         ) from None
-
-
-def _gallery(options: argparse.Namespace) -> int:
-    recipes = {path.stem: Recipe.load(path) for path in options.recipes}
-    from kdcore.experiment import default_shelf, steps
-    from kdcore.result import Event, Result
-    from kdcore.runs.gallery import keep, pack
-
-    shelf = default_shelf()
-    for number, (stem, recipe) in enumerate(recipes.items(), 1):
-        began, happened = time.time(), list(steps(recipe, shelf))
-        told = [each for each in happened if isinstance(each, Event)]
-        (result,) = [each for each in happened if isinstance(each, Result) and each.measured]
-        keep(options.out, stem, began, result, told, shelf)
-        line = f"{number} of {len(recipes)}, {stem}: {result.verdict}"
-        print(line, file=sys.stderr, flush=True)
-    pack(options.out)
-    return 0
 
 
 def _cluster(options: argparse.Namespace) -> int:

@@ -19,7 +19,7 @@ GALLERY = Path(__file__).parents[1] / "assets" / "gallery"
 @dataclass(frozen=True)
 class Settings:
     """home: database and artifacts; data: data sets; scheduler: a Dask cluster's address; trace:
-    whether each run leaves a profile of itself; gallery: a folder of finished runs to be shown.
+    whether each run leaves a profile of itself; gallery: a folder of what is finished and shown.
 
     From KDCORE_HOME, KDCORE_DATA, KDCORE_DATABASE_URL, KDCORE_SCHEDULER, KDCORE_TRACE and
     KDCORE_GALLERY.

@@ -25,7 +25,7 @@ from pages.parts.pipeline_form import (
 from pages.parts.pipeline_form import prepare as prepare_form
 from pages.parts.pipeline_time import foretell, label, time_words
 from pages.parts.pipeline_view import show_list, show_pipeline
-from pages.parts.run_picker import pick_run
+from pages.parts.run_picker import LAST, pick_run
 from pages.parts.services import harmless, plainly, runner, store, verbatim
 
 JUST_LAUNCHED = "compress.just_launched"
@@ -35,6 +35,9 @@ FORESEEN = "compress.foreseen"
 """Session key of the pipeline that was asked about last, and of what shapes tell of it."""
 
 ASK_AGAIN_SECONDS = 1.5
+
+ALL = "all-models"
+"""In the address, where all models begin."""
 
 
 def launch(pipeline: Pipeline, origin: str) -> None:
@@ -140,28 +143,51 @@ def prediction(pipeline: Pipeline, waits: bool) -> None:
 
 
 def welcome() -> None:
-    """What to do first, and what is already there."""
+    """What to do first, and what came of the newest pipeline."""
     st.subheader("Choose a student, set its stages, and press Compress", anchor=False)
+    found = newest()
+    below = f" Below stands the newest one, and then [all models there are](#{ALL})."
     st.markdown(
-        "The run's recipe is trained anew with the same seeds, so that the students are the same. "
-        "Its distilled student then goes through the stages, and after each one its test "
-        "accuracy, its file and its latency stand beside those of the teacher, of the student on "
-        "labels alone, and of the student that was **trained on as long and not compressed**."
+        "Its recipe is trained anew with the same seeds. The distilled student goes through the "
+        "stages, and each model is held against the student that was **trained on as long and not "
+        f"compressed**.{'' if found is None else below}"
     )
-    show_list()
+    if found is not None:
+        show_pipeline(found)
+    show_list(but=found)
+
+
+def newest() -> str | None:
+    """The newest pipeline that is done here, or else the gallery's; None where there is none."""
+    done = runner().pipelines.listed()
+    own = [each for each in done if not each.shown]
+    return next((each.id for each in own or done), None)
 
 
 @plainly
 def prepare() -> None:
     """Fill the form of a new visitor: with the pipeline that the address names, or as usual."""
     pipeline_id = st.query_params.get("pipeline")
-    if not is_filled() and pipeline_id is not None:
+    if not is_filled():
         try:
-            run = runner().pipelines.get(pipeline_id)
-            fill(run.pipeline, "The pipeline shown here")
+            if pipeline_id is not None:
+                run = runner().pipelines.get(pipeline_id)
+                fill(run.pipeline, "The pipeline shown here")
+            elif "run" not in st.query_params:
+                begin_with_the_gallery()
         except RunError:
             pass  # said where the pipeline would be shown
     prepare_form()
+
+
+def begin_with_the_gallery() -> None:
+    """Who has neither runs nor pipelines starts from the run of which the shown one was made."""
+    if LAST in st.session_state or not all(each.shown for each in store().done()):
+        return
+    found = newest()
+    made_of = found and store().exhibit(runner().pipelines.get(found).pipeline.recipe.id)
+    if made_of:
+        st.session_state[LAST] = made_of.id
 
 
 def base() -> tuple[Recipe | None, str]:
@@ -184,7 +210,7 @@ def outcome() -> None:
     if st.session_state.pop(JUST_LAUNCHED, None) == pipeline_id:
         bring_into_view(key=f"view.{pipeline_id}")
     show_pipeline(pipeline_id)
-    show_list()
+    show_list(but=pipeline_id)
 
 
 @plainly
@@ -193,7 +219,7 @@ def every_model() -> None:
     known = finished_models()
     if not known:
         return
-    st.subheader("Which of all models?", anchor=False)
+    st.subheader("Which of all models?", anchor=ALL)
     left, right = st.columns(2)
     with left:
         task = pick_task(known)
@@ -201,7 +227,8 @@ def every_model() -> None:
     with right:
         by = pick_timing(models)
     all_models(models, by)
-    picture_format()
+    if newest() is None:  # else it stands under the pipeline's charts
+        picture_format()
 
 
 prepare()

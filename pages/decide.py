@@ -106,9 +106,8 @@ def charts(models: list[Model], limits: Budgets, advice: Advice) -> None:
         if wobbling := wobble(models, limits.by):
             st.markdown(verbatim(wobbling))
         st.markdown(
-            f"Weighed here are the models of the newest {LISTED} finished runs, the gallery's "
-            f"among them, and of the newest {LISTED} pipelines; settings of maps and searches are "
-            "not."
+            f"Weighed here are the models of the newest {LISTED} finished runs and of the newest "
+            f"{LISTED} pipelines, the gallery's among them; settings of maps and searches are not."
         )
     picture_format()
 

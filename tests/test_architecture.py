@@ -63,7 +63,10 @@ ROOMS = [
     },
     {"handover"},
     {"command"},
-    {"cli", "cli_handover", "cli_listings", "cli_own", "cli_pipeline", "__main__"},
+    {
+        *("cli", "cli_gallery", "cli_handover", "cli_listings", "cli_own", "cli_pipeline"),
+        "__main__",
+    },
 ]
 APART = {"tasks", "models", "methods"}
 
@@ -111,7 +114,7 @@ TORCH_FREE = [
         "kdcore.handover.bundle",
         "kdcore.handover.report",
         *("kdcore.handover.made", "kdcore.handover.since", "kdcore.handover.timing"),
-        "kdcore.cli_pipeline",
+        *("kdcore.cli_gallery", "kdcore.cli_pipeline"),
     ),
     *("kdcore.runs.searches", "kdcore.runs.pipelines", "kdcore.pipeline_charts"),
     *("kdcore.pipeline_axes", "kdcore.pipeline_settings", "kdcore.tuning_charts"),

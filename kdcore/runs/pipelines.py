@@ -25,7 +25,7 @@ from kdcore.pipeline import Pipeline
 from kdcore.result import Event, Progress
 from kdcore.runs import rows
 from kdcore.runs.jobs import Jobs
-from kdcore.runs.records import LISTED, RESTARTABLE, UNFINISHED, Listed, State, unreadable
+from kdcore.runs.records import GALLERY, LISTED, RESTARTABLE, UNFINISHED, Listed, State, unreadable
 from kdcore.runs.schema import artifacts, pipeline_events, pipeline_files, pipelines
 from kdcore.runs.store import Store
 from kdcore.waterfall import Lap, PipelineResult, files_of
@@ -86,6 +86,11 @@ class PipelineRun:
         """Whether nothing more will happen to it by itself."""
         return self.state not in UNFINISHED
 
+    @property
+    def shown(self) -> bool:
+        """Whether it comes with the project, to be looked at, and was not run here."""
+        return self.id.startswith(GALLERY)
+
 
 class Pipelines(Jobs[PipelineRun]):
     """The pipelines of a store."""
@@ -120,6 +125,11 @@ class Pipelines(Jobs[PipelineRun]):
     def delete(self, pipeline_id: str) -> tuple[str, ...]:
         """Delete an ended pipeline; returns the names of files that nothing else needs."""
         self._refuse_unended(pipeline_id)
+        if (found := self.get(pipeline_id)).shown:
+            raise RunError(
+                f"pipeline {found.name!r} is from the gallery, which comes with the project; set "
+                "KDCORE_GALLERY to another folder to be without it"
+            )
         name, of = pipeline_files.c.name, pipeline_files.c.pipeline_id
         with self._store.begin() as connection:
             others = select(name).where(of != pipeline_id)
@@ -168,7 +178,7 @@ class Pipelines(Jobs[PipelineRun]):
         if told is not None:
             values |= {"place": told[0], "progress": json.dumps(asdict(told[1]))}
         if members is not None:
-            values["members"] = _members().dump_json(tuple(members)).decode()
+            values["members"] = members_text(members)
         with self._store.begin() as connection:
             if not rows.told(connection, pipelines, run, values):
                 return False
@@ -179,7 +189,7 @@ class Pipelines(Jobs[PipelineRun]):
                 if kept:
                     connection.execute(insert(pipeline_files), kept)
             lines = [
-                {"pipeline_id": run.id, "place": place, "events": _spelled(of)}
+                {"pipeline_id": run.id, "place": place, "events": spelled(of)}
                 for place, of in (heard or {}).items()
                 if of
             ]
@@ -202,10 +212,10 @@ class Pipelines(Jobs[PipelineRun]):
         query = select(pipeline_events.c.events).where(*of).order_by(pipeline_events.c.number)
         with self._store.begin() as connection:
             texts = connection.scalars(query).all()
-        found = [each for text in texts for each in json.loads(text)]
+        found = [each for text in texts for each in heard_in(text)]
         return (
-            [Event(**each["event"]) for each in found if "event" in each],
-            [Lap(**each["lap"]) for each in found if "lap" in each],
+            [each for each in found if isinstance(each, Event)],
+            [each for each in found if isinstance(each, Lap)],
         )
 
     def done(self, limit: int = LISTED) -> list[tuple[str, str, PipelineResult]]:
@@ -260,8 +270,22 @@ def _named(run: PipelineRun) -> list[tuple[str, PipelineResult]]:
     ]
 
 
-def _spelled(heard: Sequence[Heard]) -> str:
+def spelled(heard: Sequence[Heard]) -> str:
+    """What was heard, as the database has it."""
     return json.dumps([{type(each).__name__.lower(): asdict(each)} for each in heard])
+
+
+def heard_in(text: str) -> list[Heard]:
+    """What `spelled` was given."""
+    return [
+        Event(**each["event"]) if "event" in each else Lap(**each["lap"])
+        for each in json.loads(text)
+    ]
+
+
+def members_text(members: Sequence[Member]) -> str:
+    """What came of each setting, as the database has it."""
+    return _members().dump_json(tuple(members)).decode()
 
 
 def _files(members: Sequence[Member]) -> set[str]:

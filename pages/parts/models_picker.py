@@ -27,7 +27,7 @@ def _read(listed: tuple[Listed, ...], pipelines: tuple[Listed, ...]) -> list[Mod
             found += of_run(run.id, run.name, run.result, gallery=run.shown)
     for pipeline in pipelines:
         for name, result in results_of(pipeline.id):
-            found += of_pipeline(pipeline.id, name, result)
+            found += of_pipeline(pipeline.id, name, result, gallery=pipeline.shown)
     return merged(found)
 
 

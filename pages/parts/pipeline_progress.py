@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import streamlit as st
 
 from kdcore.pipeline import told
@@ -26,8 +28,12 @@ PHASES = OF_RUNS | {"measuring": "Measuring the latency of all models, in turns"
 
 
 def header(run: PipelineRun) -> None:
-    """Its name, and what can be done with it now."""
-    st.subheader(verbatim(run.name), anchor=False)
+    """Its name, where it was made, and what can be done with it now."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader(verbatim(run.name), anchor=False, width="content")
+        if run.shown:
+            st.badge("from the gallery", icon=":material/collections:", color="gray")
+    _made(run)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not run.ended:
             stop_button(
@@ -37,9 +43,20 @@ def header(run: PipelineRun) -> None:
             again_button("Start again", runner().restart_pipeline, run.id)
         words = "Its recipe and stages, for the command line."
         settings_download("Pipeline", run.pipeline.to_json(), run.id, "pipeline.json", words)
-        if run.ended:
+        if run.ended and not run.shown:
             words = "Its models go with it; the run that it started from stays."
             delete_popover(words, _delete, run.id)
+
+
+def _made(run: PipelineRun) -> None:
+    """When and on what machine the gallery's was made."""
+    results = [member.result for member in run.members if member.result is not None]
+    if run.shown and results:
+        made, machine = datetime.fromtimestamp(run.created), results[0].machine
+        st.caption(
+            f"A real pipeline, made on {made:%d %B %Y} on {machine['system']} with "
+            f"{machine['cores']} cores. Press *Compress* to run your own here."
+        )
 
 
 def _delete(pipeline_id: str) -> None:

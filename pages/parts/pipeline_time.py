@@ -31,8 +31,8 @@ def foretell(pipeline: Pipeline) -> Estimate | None:
         return None
     if not found.told:
         return Estimate(known=False)
-    done = runner().pipelines.listed()
-    earlier = [result for each in done for _, result in results_of(each.id)]
+    done = [each.id for each in runner().pipelines.listed() if not each.shown]  # those made here
+    earlier = [result for pipeline_id in done for _, result in results_of(pipeline_id)]
     return Estimate(True, found.seconds(workers=1), forecast.aside(pipeline, earlier))
 
 

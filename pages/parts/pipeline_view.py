@@ -63,22 +63,27 @@ def _watched(pipeline_id: str, moving: bool) -> None:
             _hand_over(run, place, member.result)
         if not moving:
             kept_curves(run, place)
-            devices(_timed(member.rows), f"{run.id}-{place + 1}")
+            here = "on the gallery's machine" if run.shown else "here"
+            devices(_timed(member.rows), f"{run.id}-{place + 1}", here)
         _files(run, member.rows)
 
 
-def show_list() -> None:
-    """Earlier pipelines, newest first."""
-    found = runner().pipelines.find(limit=LISTED)
+def show_list(but: str | None = None) -> None:
+    """Earlier pipelines, newest first; but: the one that is shown already."""
+    found = [each for each in runner().pipelines.find(limit=LISTED) if each.id != but]
     if found:
         st.subheader("Earlier pipelines", anchor=False)
     for run in found:
         st.page_link(
             "pages/compress.py",
-            label=f"{verbatim(run.name)} ({run.state}, {ago(run.created)})",
+            label=f"{verbatim(run.name)} ({_state(run)})",
             icon=":material/history:",
             query_params={"pipeline": run.id},
         )
+
+
+def _state(run: PipelineRun) -> str:
+    return "gallery" if run.shown else f"{run.state}, {ago(run.created)}"
 
 
 # what came of it
@@ -161,6 +166,7 @@ def _table(run: PipelineRun, member: Member) -> None:
     st.dataframe(
         shown(member.rows),
         hide_index=True,
+        column_config={"Verdict": st.column_config.TextColumn(width=140)},
         alt="Accuracy, differences with their intervals, sizes and latencies of all models.",
     )
     seeds = len(run.pipeline.recipe.seeds)

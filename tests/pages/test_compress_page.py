@@ -9,6 +9,7 @@ from kdcore.errors import RecipeError
 from kdcore.forecast import UNTOLD, Forecast
 from kdcore.pipeline import Pipeline
 from kdcore.result import Event, Progress
+from kdcore.runs.gallery import keep, keep_pipeline
 from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.runs.runner import Runner
 from kdcore.shelf import Shelf
@@ -51,6 +52,23 @@ def kept(pipelines, result):
     return keep
 
 
+@pytest.fixture
+def shown(settings, store, finished):
+    """A gallery of two runs, and of a pipeline that began from the second one."""
+    run = finished()
+    shelf = Shelf(settings.home / "artifacts")
+    recipes = [run.recipe.model_copy(update={"title": name}) for name in ("first", "second")]
+    recipes[1] = recipes[1].model_copy(update={"temperature": 9.0})
+    for recipe in recipes:
+        came = replace(run.result, recipe=recipe)
+        keep(settings.gallery, recipe.title, 1e9, came, store.events(run.id)[0], shelf)
+    of = Pipeline(title="half of it, shown", recipe=recipes[1], stages=PIPELINE.stages)
+    came = piped.finished(shelf, of)
+    keep_pipeline(settings.gallery, "half", 1e9, of, [came], [[Lap(None, 0, 20, 0.96)]], shelf)
+    store.delete(run.id)
+    return of
+
+
 def button(app, label):
     return next(each for each in app.button if each.label == label)
 
@@ -62,6 +80,10 @@ def labels(app) -> list[str]:
 def text(app) -> str:
     kinds = (app.markdown, app.caption, app.info, app.error, app.warning, app.success)
     return "\n".join(str(each.value) for kind in kinds for each in kind)
+
+
+def headings(app) -> list[str]:
+    return [each.value for each in app.subheader]
 
 
 def charts(app) -> list[str]:
@@ -91,6 +113,52 @@ def test_without_a_finished_run_a_visitor_is_told_what_to_do(open_page):
     assert "There is no finished run yet" in text(app)
     assert "Press Distill" in text(app)
     assert button(app, "Compress").disabled
+
+
+def test_the_first_visit_finds_the_gallerys_pipeline_and_the_run_that_it_began_from(
+    open_page, shown, store
+):
+    app = open_page()
+    assert "Choose a student, set its stages, and press Compress" in headings(app)
+    assert "half of it, shown" in headings(app)
+    assert "from the gallery" in text(app)
+    assert "A real pipeline, made on 09 September 2001 on Linux with 4 cores" in text(app)
+    assert "from 5.0\u00a0kB to 1.0\u00a0kB on disk" in text(app)
+    assert "How did they learn?" in [each.label for each in app.expander]
+    assert "Delete for good" not in labels(app)
+    assert "Which of all models?" in headings(app)
+    second = next(each.id for each in store.done() if each.name == "second")
+    assert app.query_params["run"] in (second, [second])
+    assert "pipeline" not in app.query_params
+    assert not button(app, "Compress").disabled
+    app.run()
+    assert not app.exception
+
+
+def test_the_newest_pipeline_that_is_done_here_comes_before_the_gallerys(open_page, shown, kept):
+    kept(), kept("cancelled")
+    app = open_page()
+    assert "half of it" in headings(app)
+    assert "half of it, shown" not in headings(app)
+    assert "from the gallery" not in text(app)
+    links = [each.proto.label for each in app.get("page_link")]
+    assert "half of it, shown (gallery)" in links
+    assert len([each for each in links if each.startswith("half of it (")]) == 1  # cancelled
+
+
+def test_who_has_a_run_starts_from_it_and_not_from_the_gallerys(open_page, shown, finished):
+    run = finished("mine")
+    app = open_page()
+    assert app.query_params["run"] in (run.id, [run.id])
+    assert "half of it, shown" in headings(app)
+
+
+def test_a_pipeline_of_the_gallery_tells_nothing_of_the_time_that_one_takes_here(
+    open_page, shown, monkeypatch
+):
+    monkeypatch.setattr(Runner, "forecast", lambda self, pipeline: Forecast(4.0, 20.0))
+    app = open_page()
+    assert app.button(key="compress.start").label == "Compress (over 24 s)"
 
 
 def test_one_click_queues_the_usual_stages_on_the_newest_run(open_page, finished, pipelines):
