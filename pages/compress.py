@@ -9,7 +9,7 @@ from kdcore.pipeline_tables import foreseen_table
 from kdcore.recipe import Recipe
 from kdcore.waterfall import Foreseen
 from pages.parts.all_models import all_models
-from pages.parts.bring_into_view import bring_into_view
+from pages.parts.bring_into_view import bring_into_view, launched
 from pages.parts.look import picture_format
 from pages.parts.models_picker import finished_models, pick_task, pick_timing
 from pages.parts.pipeline_form import (
@@ -28,9 +28,6 @@ from pages.parts.pipeline_view import show_list, show_pipeline
 from pages.parts.run_picker import LAST, pick_run
 from pages.parts.services import harmless, plainly, runner, store, verbatim
 
-JUST_LAUNCHED = "compress.just_launched"
-"""Session key of the pipeline that this visitor has started and not seen yet."""
-
 FORESEEN = "compress.foreseen"
 """Session key of the pipeline that was asked about last, and of what shapes tell of it."""
 
@@ -44,8 +41,7 @@ def launch(pipeline: Pipeline, origin: str) -> None:
     """Submit the pipeline, and make it the one this page shows."""
     submitted = runner().submit_pipeline(pipeline, name_for(pipeline, origin))
     st.query_params["pipeline"] = submitted.id
-    st.session_state[JUST_LAUNCHED] = submitted.id
-    st.rerun()
+    launched(submitted.id)
 
 
 @st.fragment
@@ -207,8 +203,7 @@ def outcome() -> None:
     if pipeline_id is None:
         welcome()
         return
-    if st.session_state.pop(JUST_LAUNCHED, None) == pipeline_id:
-        bring_into_view(key=f"view.{pipeline_id}")
+    bring_into_view(pipeline_id)
     show_pipeline(pipeline_id)
     show_list(but=pipeline_id)
 

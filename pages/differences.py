@@ -21,7 +21,7 @@ from pages.parts.look import (
     pool_of,
     table_download,
 )
-from pages.parts.run_picker import pick_run, pick_seed, samples_said
+from pages.parts.run_picker import look_into_runs, pick_view_and_seed, samples_said
 from pages.parts.services import plainly
 
 VIEWS = ("Samples", "Confusions", "Classes", "Confidence")
@@ -254,13 +254,7 @@ def confidence(run: Run, files: Files, seed: int | None) -> None:
 @plainly
 def views(run: Run) -> None:
     """The seed, the view, and what it shows."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    with left:
-        view = st.segmented_control(
-            "Look at", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
-        )
-    with right:
-        seed = pick_seed(run, pooled=True)
+    view, seed = pick_view_and_seed(run, VIEWS, pooled=True)
     files = files_of(run)
     draw = dict(zip(VIEWS, (samples, confusions, by_class, confidence), strict=True))[view]
     draw(run, files, seed)
@@ -272,12 +266,4 @@ def views(run: Run) -> None:
     st.caption(f"{whose}; {samples_said(answers_of(files))}, answered after the last step.")
 
 
-def page() -> None:
-    """The run, and the views of it."""
-    run = pick_run()
-    if run is not None:
-        st.fragment(views)(run)
-
-
-st.title("Where they differ", anchor=False)
-page()
+look_into_runs("Where they differ", views)

@@ -7,7 +7,7 @@ import streamlit as st
 from kdcore import charts
 from kdcore.errors import RunError
 from kdcore.recipe import Recipe
-from pages.parts.bring_into_view import bring_into_view
+from pages.parts.bring_into_view import bring_into_view, launched
 from pages.parts.recipe_form import (
     fill,
     fill_task,
@@ -29,16 +29,12 @@ OPEN_TASK = "open_task"
 
 RECENT = 3
 
-JUST_LAUNCHED = "just_launched"
-"""Session key of the run that this visitor has started and not seen yet."""
-
 
 def launch(recipe: Recipe) -> None:
     """Submit the recipe, and make its run the one this page shows."""
     run = runner().submit(recipe, name_for(recipe))
     st.query_params["run"] = run.id
-    st.session_state[JUST_LAUNCHED] = run.id
-    st.rerun()
+    launched(run.id)
 
 
 @st.fragment
@@ -101,8 +97,7 @@ def outcome() -> None:
     if run_id is None:
         welcome()
         return
-    if st.session_state.pop(JUST_LAUNCHED, None) == run_id:
-        bring_into_view(key=f"view.{run_id}")
+    bring_into_view(run_id)
     show_run(store().get(run_id))
 
 

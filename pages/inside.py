@@ -23,7 +23,7 @@ from pages.parts.look import (
     pool_of,
     table_download,
 )
-from pages.parts.run_picker import pick_run
+from pages.parts.run_picker import look_into_runs, pick_view
 from pages.parts.saliency import saliency
 from pages.parts.services import plainly, runner
 
@@ -253,9 +253,7 @@ DRAW = dict(
 def views(run: Run) -> None:
     """The view, and what it shows."""
     assert run.result is not None
-    view = st.segmented_control(
-        "Look at", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
-    )
+    view = pick_view(VIEWS)
     files = files_of(run)
     draw = DRAW[view]
     if draw is None:
@@ -272,12 +270,4 @@ def views(run: Run) -> None:
     st.caption(f"Models of seed {run.recipe.seeds[0]}, after the last step.")
 
 
-def page() -> None:
-    """The run, and the views of it."""
-    run = pick_run()
-    if run is not None:
-        st.fragment(views)(run)
-
-
-st.title("Inside", anchor=False)
-page()
+look_into_runs("Inside", views)

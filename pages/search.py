@@ -4,21 +4,17 @@ import streamlit as st
 
 from kdcore.errors import RunError
 from kdcore.search import Search
-from pages.parts.bring_into_view import bring_into_view
+from pages.parts.bring_into_view import bring_into_view, launched
 from pages.parts.search_form import fill, is_filled, name_for, search_form
 from pages.parts.search_view import show_list, show_search
 from pages.parts.services import plainly, runner
-
-JUST_LAUNCHED = "search.just_launched"
-"""Session key of the search that this visitor has started and not seen yet."""
 
 
 def launch(search: Search) -> None:
     """Submit the search, and make it the one this page shows."""
     submitted = runner().submit_search(search, name_for(search))
     st.query_params.from_dict({"search": submitted.id})
-    st.session_state[JUST_LAUNCHED] = submitted.id
-    st.rerun()
+    launched(submitted.id)
 
 
 @st.fragment
@@ -74,8 +70,7 @@ def outcome() -> None:
     if search_id is None:
         welcome()
         return
-    if st.session_state.pop(JUST_LAUNCHED, None) == search_id:
-        bring_into_view(key=f"view.{search_id}")
+    bring_into_view(search_id)
     show_search(search_id)
     show_list()
 

@@ -11,7 +11,7 @@ from kdcore.runs.store import Run
 from pages.parts.dark_knowledge import dark_knowledge
 from pages.parts.look import Files, answers_of, figure, files_of, picture_format, pool_of
 from pages.parts.moments import lesson, temperatures
-from pages.parts.run_picker import pick_run, pick_seed, samples_said
+from pages.parts.run_picker import look_into_runs, pick_view_and_seed, samples_said
 from pages.parts.services import plainly
 from pages.parts.soft_sample import sample_asked, soft_sample, stepped_said
 
@@ -84,13 +84,7 @@ def likeness(run: Run, files: Files, seed: int) -> None:
 @plainly
 def views(run: Run) -> None:
     """The seed, the view, and what it shows."""
-    left, right = st.columns([3, 1], vertical_alignment="bottom")
-    with left:
-        view = st.segmented_control(
-            "Look at", VIEWS, default=VIEWS[0], required=True, key="view", bind="query-params"
-        )
-    with right:
-        seed = pick_seed(run, pooled=False)
+    view, seed = pick_view_and_seed(run, VIEWS, pooled=False)
     assert seed is not None
     files = files_of(run)
     {VIEWS[0]: one_sample, VIEWS[1]: maps, VIEWS[2]: likeness}[view](run, files, seed)
@@ -103,12 +97,4 @@ def maps(run: Run, files: Files, seed: int) -> None:
     dark_knowledge(files, seed, temperatures(run.recipe))
 
 
-def page() -> None:
-    """The run, and the views of it."""
-    run = pick_run()
-    if run is not None:
-        st.fragment(views)(run)
-
-
-st.title("Soft targets", anchor=False)
-page()
+look_into_runs("Soft targets", views)

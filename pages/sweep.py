@@ -5,7 +5,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from kdcore.errors import RunError
 from kdcore.sweep import Sweep
-from pages.parts.bring_into_view import bring_into_view
+from pages.parts.bring_into_view import bring_into_view, launched
 from pages.parts.services import plainly, runner, verbatim
 from pages.parts.sweep_form import (
     example_picker,
@@ -21,16 +21,12 @@ from pages.parts.widgets import ago
 
 RECENT = 5
 
-JUST_LAUNCHED = "sweep.just_launched"
-"""Session key of the sweep that this visitor has started and not seen yet."""
-
 
 def launch(sweep: Sweep) -> None:
     """Submit the sweep, and make it the one this page shows."""
     submitted = runner().submit_sweep(sweep, name_for(sweep))
     st.query_params.from_dict({"sweep": submitted.id})
-    st.session_state[JUST_LAUNCHED] = submitted.id
-    st.rerun()
+    launched(submitted.id)
 
 
 @st.fragment
@@ -107,8 +103,7 @@ def prepare() -> None:
 @plainly
 def outcome(sweep_id: str) -> None:
     """The sweep in the address."""
-    if st.session_state.pop(JUST_LAUNCHED, None) == sweep_id:
-        bring_into_view(key=f"view.{sweep_id}")
+    bring_into_view(sweep_id)
     show_sweep(sweep_id)
     with st.expander("Earlier maps", icon=":material/history:"):
         earlier(but=sweep_id)

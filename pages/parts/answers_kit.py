@@ -21,7 +21,7 @@ def component(name: str, files: str, *kits: str) -> Any:
     """
     return st.components.v2.component(
         name,
-        html=re.sub(r"<!-- (\w+) -->", lambda of: _text(f"{of[1]}.html"), _text(f"{files}.html")),
+        html=_page(files),
         css="".join(_text(f"{each}.css") for each in ("answers_kit", *kits, files) if _looks(each)),
         js="".join(_text(f"{each}.js") for each in ("answers_kit", *kits, files)),
     )
@@ -47,6 +47,11 @@ def packed(array: np.ndarray, kind: str) -> dict[str, Any]:
     """Numbers as the browser reads them: their shape, and their bytes in base64."""
     content = np.ascontiguousarray(array, dtype=kind).tobytes()
     return {"shape": list(array.shape), "bytes": base64.b64encode(content).decode()}
+
+
+def _page(name: str) -> str:
+    """A file of HTML, with the files that it names."""
+    return re.sub(r"<!-- (\w+) -->", lambda of: _page(of[1]), _text(f"{name}.html"))
 
 
 def _looks(name: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import streamlit as st
 
 from kdcore import answers
@@ -19,6 +21,14 @@ ALL_SEEDS = -1
 
 LAST = "look.run"
 """Session key of the run that was looked at last: another page goes on with it."""
+
+
+def look_into_runs(title: str, views: Callable[[Run], None]) -> None:
+    """A page over one finished run, which the visitor chooses."""
+    st.title(title, anchor=False)
+    run = pick_run()
+    if run is not None:
+        st.fragment(views)(run)
 
 
 def pick_run() -> Run | None:
@@ -74,6 +84,23 @@ def pick_seed(run: Run, *, pooled: bool) -> int | None:
         help="Each seed trained both students anew, from the same weights on the same batches.",
     )
     return None if place == ALL_SEEDS else place
+
+
+def pick_view(views: Sequence[str]) -> str:
+    """Which view of the run is shown; it stands in the address."""
+    view: str = st.segmented_control(
+        "Look at", views, default=views[0], required=True, key="view", bind="query-params"
+    )
+    return view
+
+
+def pick_view_and_seed(run: Run, views: Sequence[str], *, pooled: bool) -> tuple[str, int | None]:
+    """The view, and beside it the seed's place among the run's; see `pick_seed`."""
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    with left:
+        view = pick_view(views)
+    with right:
+        return view, pick_seed(run, pooled=pooled)
 
 
 def samples_said(kept: answers.Answers) -> str:

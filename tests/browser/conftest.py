@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from kdcore.runs.store import Store
+from kdcore.recipe import Recipe
+from kdcore.runs.store import Run, Store
+from kdcore.runs.worker import execute
 from kdcore.settings import Settings
 from tests.processes import ROOT, kill_cluster
 
@@ -44,6 +46,7 @@ class App:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.settings = Settings(home, home / "data", f"sqlite:///{home / 'kdcore.db'}")
 
     def start(self) -> float:
         """Start it; returns the seconds until it answers."""
@@ -77,6 +80,22 @@ class App:
             self.process.wait()
             self.process = None
 
+    def ran(self, name: str, widths: tuple[int, int], steps: int, **changes: object) -> Run:
+        """A run of these widths of teacher and student, worked on here, and kept by the app."""
+        store = Store(self.settings)
+        recipe = Recipe(
+            **{
+                "teacher": {"options": {"widths": [widths[0]]}},
+                "student": {"options": {"widths": [widths[1]]}},
+                "teacher_training": {"steps": steps},
+                "training": {"steps": steps},
+                **changes,
+            }
+        )
+        run = store.submit(recipe, name)
+        execute(run.id, self.settings)
+        return store.get(run.id)
+
 
 @contextmanager
 def serving(home: Path) -> Iterator[App]:
@@ -101,8 +120,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 @pytest.fixture
 def store(app: App) -> Store:
     """What the app has kept."""
-    home = app.home
-    return Store(Settings(home, home / "data", f"sqlite:///{home / 'kdcore.db'}"))
+    return Store(app.settings)
 
 
 @pytest.fixture(scope="package")

@@ -6,10 +6,6 @@ import re
 import numpy as np
 import pytest
 
-from kdcore.recipe import Recipe
-from kdcore.runs.store import Store
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 
 pytestmark = pytest.mark.browser
@@ -18,17 +14,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def run(app):
     """A run of two seeds, under the app's home."""
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    store = Store(settings)
-    recipe = Recipe(
-        teacher={"options": {"widths": [32]}},
-        student={"options": {"widths": [6]}},
-        teacher_training={"steps": 60},
-        training={"steps": 60},
-        seeds=(3, 4),
-    )
-    execute(store.submit(recipe, "two seeds").id, settings)
-    return store.find()[0]
+    return app.ran("two seeds", (32, 6), 60, seeds=(3, 4))
 
 
 @pytest.fixture(scope="module")
@@ -154,18 +140,8 @@ def test_dragging_the_temperature_redraws_without_a_word_to_the_server(tab):
     assert len(sent) == before
 
 
-def test_a_point_of_the_plane_is_drawn_among_the_others(visit, app, store):
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    recipe = Recipe(
-        task="moons",
-        teacher={"options": {"widths": [16]}},
-        student={"options": {"widths": [3]}},
-        teacher_training={"steps": 40},
-        training={"steps": 40},
-        seeds=(0,),
-    )
-    moons = store.submit(recipe, "moons")
-    execute(moons.id, settings)
+def test_a_point_of_the_plane_is_drawn_among_the_others(visit, app):
+    moons = app.ran("moons", (16, 3), 40, task="moons", seeds=(0,))
     tab = visit(f"/?run={moons.id}")
     tab.get_by_test_id("mirror").wait_for()
     tab.get_by_test_id("filter").select_option("all")

@@ -5,10 +5,6 @@ import csv
 import pytest
 from playwright.sync_api import expect
 
-from kdcore.recipe import Recipe
-from kdcore.runs.store import Store
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
 from tests.browser.tabs import charts, fits_a_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -17,25 +13,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def runs(app):
     """Three runs under the app's home, the last of them on other data."""
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    store = Store(settings)
-    base = {
-        "teacher": {"options": {"widths": [16]}},
-        "student": {"options": {"widths": [4]}},
-        "teacher_training": {"steps": 20},
-        "training": {"steps": 20},
-        "seeds": (0, 1, 2),
-    }
-    found = []
-    for name, changes in (
-        ("to compare, cool", {}),
-        ("to compare, warm", {"temperature": 9.0}),
-        ("to compare, moons", {"task": "moons"}),
-    ):
-        run = store.submit(Recipe(**{**base, **changes}), name)
-        execute(run.id, settings)
-        found.append(store.get(run.id))
-    return found
+    return [
+        app.ran(name, (16, 4), 20, seeds=(0, 1, 2), **changes)
+        for name, changes in (
+            ("to compare, cool", {}),
+            ("to compare, warm", {"temperature": 9.0}),
+            ("to compare, moons", {"task": "moons"}),
+        )
+    ]
 
 
 def test_ticked_runs_are_compared_held_against_another_and_handed_on(visit, runs):

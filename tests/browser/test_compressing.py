@@ -8,28 +8,15 @@ import zipfile
 import pytest
 
 from kdcore.pipeline import Pipeline
-from kdcore.recipe import Recipe
 from kdcore.runs.pipelines import Pipelines
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
-def run(app, store):
+def run(app):
     """A finished run under the app's home, of tiny networks."""
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    tiny = Recipe(
-        teacher={"options": {"widths": [16]}},
-        student={"options": {"widths": [8]}},
-        teacher_training={"steps": 20},
-        training={"steps": 20},
-        seeds=(0, 1, 2),
-    )
-    submitted = store.submit(tiny, "to compress")
-    execute(submitted.id, settings)
-    return store.get(submitted.id)
+    return app.ran("to compress", (16, 8), 20, seeds=(0, 1, 2))
 
 
 def charts(tab, count):

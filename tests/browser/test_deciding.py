@@ -5,10 +5,6 @@ import csv
 import pytest
 from playwright.sync_api import expect
 
-from kdcore.recipe import Recipe
-from kdcore.runs.store import Store
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
 from tests.browser.tabs import charts, fits_a_phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -17,19 +13,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def run(app):
     """A run on data of its own, so that the budgets weigh its models alone."""
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    store = Store(settings)
-    recipe = Recipe(
-        task="circles",
-        teacher={"options": {"widths": [16]}},
-        student={"options": {"widths": [4]}},
-        teacher_training={"steps": 20},
-        training={"steps": 20},
-        seeds=(0, 1, 2),
-    )
-    run = store.submit(recipe, "to decide on")
-    execute(run.id, settings)
-    return store.get(run.id)
+    return app.ran("to decide on", (16, 4), 20, task="circles", seeds=(0, 1, 2))
 
 
 def test_a_budget_changes_the_sentence_and_a_click_leads_to_the_run(visit, run):

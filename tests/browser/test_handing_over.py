@@ -4,28 +4,12 @@ import zipfile
 
 import pytest
 
-from kdcore.recipe import Recipe
-from kdcore.runs.store import Store
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
-
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
 def run(app):
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    store = Store(settings)
-    recipe = Recipe(
-        teacher={"options": {"widths": [16]}},
-        student={"options": {"widths": [4]}},
-        teacher_training={"steps": 40},
-        training={"steps": 40},
-        seeds=(5, 6, 7),
-    )
-    waiting = store.submit(recipe, "to hand over")
-    execute(waiting.id, settings)
-    return store.get(waiting.id)
+    return app.ran("to hand over", (16, 4), 40, seeds=(5, 6, 7))
 
 
 def test_the_report_opens_with_the_network_off_and_draws_all_its_charts(

@@ -6,11 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from kdcore import insides
-from kdcore.recipe import Recipe
 from kdcore.result import ARMS
-from kdcore.runs.store import Store
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from tests.browser.tabs import fits_a_phone
 
@@ -20,19 +16,7 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def run(app):
     """A run of points, under the app's home."""
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    store = Store(settings)
-    recipe = Recipe(
-        task="moons",
-        teacher={"options": {"widths": [16]}},
-        student={"options": {"widths": [6]}},
-        teacher_training={"steps": 60},
-        training={"steps": 60},
-        seeds=(3,),
-    )
-    waiting = store.submit(recipe, "points")
-    execute(waiting.id, settings)
-    return store.get(waiting.id)
+    return app.ran("points", (16, 6), 60, task="moons", seeds=(3,))
 
 
 DISTILLED = "panel-distilled"

@@ -11,11 +11,7 @@ from scipy.stats import kendalltau
 from kdcore.measure import soft
 from kdcore.measure.classes import mean_soft_targets
 from kdcore.measure.outcomes import outcomes
-from kdcore.recipe import Recipe
 from kdcore.result import ARMS, STUDENTS
-from kdcore.runs.store import Store
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
 from kdcore.shelf import Shelf
 from tests.browser.tabs import charts, fits_a_phone
 
@@ -25,20 +21,11 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def run(app):
     """A run of two seeds, under the app's home."""
-    settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-    store = Store(settings)
-    recipe = Recipe(
-        teacher={"options": {"widths": [32]}},
-        student={"options": {"widths": [6]}},
-        teacher_training={"steps": 60},
-        training={"steps": 60},
-        temperature_schedule={"how": "linear", "to": 2.0},
-        soft_schedule={"how": "cosine", "to": 0.5},
-        seeds=(3, 4),
-    )
-    waiting = store.submit(recipe, "to look into")
-    execute(waiting.id, settings)
-    return store.get(waiting.id)
+    moving = {
+        "temperature_schedule": {"how": "linear", "to": 2.0},
+        "soft_schedule": {"how": "cosine", "to": 0.5},
+    }
+    return app.ran("to look into", (32, 6), 60, seeds=(3, 4), **moving)
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +142,8 @@ def test_each_view_of_the_differences_draws_its_charts(visit, run):
     for view, count in (("Confusions", 4), ("Classes", 1), ("Confidence", 3)):
         tab.get_by_role("radio", name=view, exact=True).click()
         charts(tab, count)
+    tables = tab.get_by_role("button", name="CSV")
+    expect(tables).to_have_count(3)  # the last one comes a moment after its chart
     with tab.expect_download() as csv:
-        tab.get_by_role("button", name="CSV").last.click()
+        tables.last.click()
     assert csv.value.suggested_filename == "coverage.csv"

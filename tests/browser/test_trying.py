@@ -1,15 +1,12 @@
 """One draws with the mouse or a finger, and three models answer."""
 
 import re
+from functools import partial
 
 import pytest
 from playwright.sync_api import expect
 
-from kdcore.recipe import Recipe
 from kdcore.result import ARMS
-from kdcore.runs.store import Store
-from kdcore.runs.worker import execute
-from kdcore.settings import Settings
 
 pytestmark = pytest.mark.browser
 
@@ -19,23 +16,7 @@ FOUR = [[(480, 150), (280, 560), (720, 560)], [(600, 340), (600, 860)]]
 @pytest.fixture(scope="module")
 def done(app):
     """Have a recipe run under the app's home."""
-
-    def do(**changes):
-        settings = Settings(app.home, app.home / "data", f"sqlite:///{app.home / 'kdcore.db'}")
-        store = Store(settings)
-        recipe = Recipe(
-            teacher={"options": {"widths": [64]}},
-            student={"options": {"widths": [16]}},
-            teacher_training={"steps": 200},
-            training={"steps": 200},
-            seeds=(0,),
-            **changes,
-        )
-        run = store.submit(recipe, "to be tried")
-        execute(run.id, settings)
-        return store.get(run.id)
-
-    return do
+    return partial(app.ran, "to be tried", (64, 16), 200, seeds=(0,))
 
 
 def draw(tab, strokes):

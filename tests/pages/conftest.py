@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
@@ -133,3 +135,15 @@ def finished(
         return store.get(run.id)
 
     return finish
+
+
+@pytest.fixture
+def logits(settings: Settings) -> Callable[[Run], dict[str, np.ndarray]]:
+    """A run's kept answers."""
+
+    def read(run: Run) -> dict[str, np.ndarray]:
+        assert run.result is not None
+        path = settings.home / "artifacts" / run.result.artifacts["logits"]
+        return dict(np.load(io.BytesIO(path.read_bytes())))
+
+    return read

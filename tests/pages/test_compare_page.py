@@ -10,6 +10,7 @@ from kdcore.recipe import Recipe
 from kdcore.runs import gallery
 from kdcore.shelf import Shelf
 from kdcore.statistics import signed
+from tests.pages.seen import charts, said
 
 PAGE = "pages/compare.py"
 
@@ -19,14 +20,9 @@ def look(open_app):
     """Open the page by an address."""
 
     def open_page(*runs, **query):
-        app = open_app(PAGE)
         if runs:
-            app.query_params["runs"] = ",".join(getattr(run, "id", run) for run in runs)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception
-        return app
+            query["runs"] = ",".join(getattr(run, "id", run) for run in runs)
+        return open_app(PAGE, **query)
 
     return open_page
 
@@ -34,15 +30,6 @@ def look(open_app):
 @pytest.fixture
 def two(finished):
     return finished("one"), finished("two", temperature=9.0)
-
-
-def said(app):
-    boxes = (app.info, app.warning, app.error, app.caption)
-    return " ".join(each.value for box in boxes for each in box)
-
-
-def charts(app):
-    return len(app.get("plotly_chart"))
 
 
 def asked(app, name):
@@ -56,7 +43,7 @@ def asked(app, name):
 def test_without_runs_the_page_says_what_to_do_first(look):
     app = look()
     assert "Choose 2 to 6 finished runs above, or tick them on the page Runs" in said(app)
-    assert charts(app) == 0
+    assert len(charts(app)) == 0
 
 
 def test_the_gallerys_runs_are_offered_side_by_side(look, settings, store, finished):
@@ -190,12 +177,12 @@ def test_the_caption_tells_what_is_corrected_for_and_what_luck_would_make_clear(
 
 def test_there_are_four_charts_whichever_is_looked_at(look, two):
     app = look(*two)
-    assert charts(app) == 4
+    assert len(charts(app)) == 4
     for name, value in (("Curve of", "control"), ("Look at", "All measures")):
         control = next(each for each in app.get("button_group") if each.label == name)
         control.set_value(value).run()
         assert not app.exception
-        assert charts(app) == 4
+        assert len(charts(app)) == 4
 
 
 def test_the_link_to_copy_says_all_of_it(look, two):
@@ -214,14 +201,14 @@ def test_runs_on_different_data_stay_in_the_table_with_the_reason(look, finished
     app = look(digits, moons)
     assert "B and A can't be compared: B was tested on Two moons" in said(app)
     assert "other data: Two moons" in app.table[1].value.loc["B", "Against A, points"]
-    assert charts(app) == 1  # what distillation gained in each is still to be seen
+    assert len(charts(app)) == 1  # what distillation gained in each is still to be seen
     assert "No run can be paired with A" in said(app)
 
 
 def test_runs_without_a_seed_in_common_keep_their_curves_but_are_not_paired(look, finished):
     app = look(finished("one"), finished("two", seeds=(7, 8, 9)))
     assert "they have no seed in common (7–9 and 0–2)" in said(app)
-    assert charts(app) == 3
+    assert len(charts(app)) == 3
 
 
 def test_a_hundred_classes_stand_beside_two(look, finished, settings):
@@ -233,6 +220,6 @@ def test_a_hundred_classes_stand_beside_two(look, finished, settings):
         finished("hundred again", task=many, transfer={"labelled": "all"}, temperature=9.0),
         finished("two", task="moons", transfer={"labelled": 20, "unlabelled": 100}),
     )
-    assert charts(app) == 4
+    assert len(charts(app)) == 4
     assert "C was tested on Two moons, A on hundred" in said(app)
     assert "Below are A and B alone" in said(app)

@@ -16,6 +16,7 @@ from kdcore.shelf import Shelf
 from kdcore.waterfall import Foreseen, Lap
 from tests import piped
 from tests.devices import measurement
+from tests.pages.seen import button, charts, labels, said
 from tests.piped import PIPELINE
 
 PAGE = "pages/compress.py"
@@ -69,25 +70,8 @@ def shown(settings, store, finished):
     return of
 
 
-def button(app, label):
-    return next(each for each in app.button if each.label == label)
-
-
-def labels(app) -> list[str]:
-    return [each.label for each in app.button]
-
-
-def text(app) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.error, app.warning, app.success)
-    return "\n".join(str(each.value) for kind in kinds for each in kind)
-
-
 def headings(app) -> list[str]:
     return [each.value for each in app.subheader]
-
-
-def charts(app) -> list[str]:
-    return [each.proto.spec for each in app.get("plotly_chart")]
 
 
 def test_the_model_after_any_stage_is_handed_over_the_last_one_unless_another_is_chosen(
@@ -105,13 +89,13 @@ def test_the_model_after_any_stage_is_handed_over_the_last_one_unless_another_is
 def test_what_an_older_version_kept_is_not_handed_over_and_that_is_said(open_page, kept):
     app = open_page(pipeline=kept().id)
     assert not [each for each in app.get("download_button") if each.label == "Bundle"]
-    assert "run it again" in text(app)
+    assert "run it again" in said(app)
 
 
 def test_without_a_finished_run_a_visitor_is_told_what_to_do(open_page):
     app = open_page()
-    assert "There is no finished run yet" in text(app)
-    assert "Press Distill" in text(app)
+    assert "There is no finished run yet" in said(app)
+    assert "Press Distill" in said(app)
     assert button(app, "Compress").disabled
 
 
@@ -121,9 +105,9 @@ def test_the_first_visit_finds_the_gallerys_pipeline_and_the_run_that_it_began_f
     app = open_page()
     assert "Choose a student, set its stages, and press Compress" in headings(app)
     assert "half of it, shown" in headings(app)
-    assert "from the gallery" in text(app)
-    assert "A real pipeline, made on 09 September 2001 on Linux with 4 cores" in text(app)
-    assert "from 5.0\u00a0kB to 1.0\u00a0kB on disk" in text(app)
+    assert "from the gallery" in said(app)
+    assert "A real pipeline, made on 09 September 2001 on Linux with 4 cores" in said(app)
+    assert "from 5.0\u00a0kB to 1.0\u00a0kB on disk" in said(app)
     assert "How did they learn?" in [each.label for each in app.expander]
     assert "Delete for good" not in labels(app)
     assert "Which of all models?" in headings(app)
@@ -140,7 +124,7 @@ def test_the_newest_pipeline_that_is_done_here_comes_before_the_gallerys(open_pa
     app = open_page()
     assert "half of it" in headings(app)
     assert "half of it, shown" not in headings(app)
-    assert "from the gallery" not in text(app)
+    assert "from the gallery" not in said(app)
     links = [each.proto.label for each in app.get("page_link")]
     assert "half of it, shown (gallery)" in links
     assert len([each for each in links if each.startswith("half of it (")]) == 1  # cancelled
@@ -164,8 +148,8 @@ def test_a_pipeline_of_the_gallery_tells_nothing_of_the_time_that_one_takes_here
 def test_one_click_queues_the_usual_stages_on_the_newest_run(open_page, finished, pipelines):
     run = finished("mine")
     app = open_page()
-    assert "Trains 7 networks" in text(app)
-    assert "Then 6 trainings on" in text(app)
+    assert "Trains 7 networks" in said(app)
+    assert "Then 6 trainings on" in said(app)
     button(app, "Compress").click().run()
     (submitted,) = pipelines.find()
     assert app.query_params["pipeline"] == submitted.id
@@ -175,7 +159,7 @@ def test_one_click_queues_the_usual_stages_on_the_newest_run(open_page, finished
     assert "Stop" in labels(app)
     button(app, "Stop").click().run()
     assert pipelines.get(submitted.id).state == "cancelled"
-    assert "You stopped this pipeline before it began" in text(app)
+    assert "You stopped this pipeline before it began" in said(app)
 
 
 def test_stages_are_moved_left_out_added_and_set(open_page, finished, pipelines):
@@ -237,14 +221,14 @@ def test_a_finished_pipeline_shows_its_charts_table_and_files(open_page, kept):
     assert len(drawn) == 4
     for title, spec in zip((*titles, "Which layer bears int8 worst?"), drawn, strict=True):
         assert title in spec
-    assert "from 5.0\u00a0kB to 1.0\u00a0kB on disk: 5.0 times smaller" in text(app)
-    assert "It is worse by 3.0 points than the student that was trained on as long" in text(app)
+    assert "from 5.0\u00a0kB to 1.0\u00a0kB on disk: 5.0 times smaller" in said(app)
+    assert "It is worse by 3.0 points than the student that was trained on as long" in said(app)
     table = app.dataframe[0].value
     assert list(table["Verdict"])[:4] == ["–"] * 4
     assert list(table["Verdict"])[4:] == ["worse", "no clear difference", "worse"]
     files = [each.proto.label for each in app.get("download_button")]
     assert (files.count("ONNX"), files.count("Weights")) == (7, 6)
-    assert "one thread, 10 calls to warm up, the models in turns, median of 60" in text(app)
+    assert "one thread, 10 calls to warm up, the models in turns, median of 60" in said(app)
 
 
 def test_its_stages_fill_the_form_of_a_new_visitor(open_page, kept):
@@ -258,12 +242,12 @@ def test_rows_are_shown_before_latency_is_measured(open_page, kept, result):
     rows = tuple(replace(row, latency=()) for row in result.rows[:5])
     app = open_page(pipeline=kept("running", [Member(rows)]).id)
     assert len(charts(app)) == 2
-    assert "Latency is measured at the end" in text(app)
+    assert "Latency is measured at the end" in said(app)
     assert len(app.dataframe[0].value) == 5
 
 
 @pytest.mark.parametrize(
-    ("state", "error", "said"),
+    ("state", "error", "sentence"),
     [
         ("failed", "a student diverged", "The pipeline failed: a student diverged"),
         ("interrupted", "the engine stopped", "Interrupted: the engine stopped. Press Start again"),
@@ -271,11 +255,11 @@ def test_rows_are_shown_before_latency_is_measured(open_page, kept, result):
     ],
 )
 def test_a_pipeline_that_did_not_end_well_says_why_and_starts_again(
-    open_page, kept, pipelines, state, error, said
+    open_page, kept, pipelines, state, error, sentence
 ):
     run = kept(state, [Member()], error)
     app = open_page(pipeline=run.id)
-    assert said in text(app)
+    assert sentence in said(app)
     button(app, "Start again").click().run()
     assert pipelines.get(run.id).state == "queued"
 
@@ -338,7 +322,7 @@ def test_two_axes_are_chosen_said_and_started_together(open_page, finished, pipe
     app.multiselect(key="compress.x.#1.share").set_value(["0.5", "0.9", "0.75"])
     app.selectbox(key="compress.y").set_value("recipe.temperature").run()
     app.multiselect(key="compress.y.recipe.temperature").set_value(["1", "4"]).run()
-    assert "6 settings × 3 seeds. Trains at least 13 networks" in text(app)
+    assert "6 settings × 3 seeds. Trains at least 13 networks" in said(app)
     app.button(key="compress.down.1").click().run()  # its axis goes with it
     button(app, "Compress").click().run()
     (run,) = pipelines.find()
@@ -367,24 +351,26 @@ def test_the_time_is_on_the_button_with_what_it_rests_on(open_page, kept, result
     app = open_page(pipeline=kept("cancelled").id)
     assert app.button(key="compress.start").label == "Compress (about 38 s)"
     assert "Its training takes about 24 s here, by a short trial; all the rest about 14 s" in (
-        text(app)
+        said(app)
     )
 
 
 @pytest.mark.parametrize(
-    ("told", "label", "said"),
+    ("told", "label", "words"),
     [
         (Forecast(4.0, 20.0), "Compress (over 24 s)", "is unknown until one pipeline of this"),
         (UNTOLD, "Compress", "How long it takes is unknown."),
         (None, "Compress", "How long it takes is being tried."),
     ],
 )
-def test_what_is_not_known_of_the_time_is_said(open_page, finished, monkeypatch, told, label, said):
+def test_what_is_not_known_of_the_time_is_said(
+    open_page, finished, monkeypatch, told, label, words
+):
     monkeypatch.setattr(Runner, "forecast", lambda self, pipeline: told)
     finished()
     app = open_page()
     assert app.button(key="compress.start").label == label
-    assert said in text(app)
+    assert words in said(app)
 
 
 def test_the_newest_pipelines_are_gone_by_each_of_them_read_once(
@@ -397,11 +383,11 @@ def test_the_newest_pipelines_are_gone_by_each_of_them_read_once(
     first = took(14.0)
     app = open_page(pipeline=kept("cancelled").id)
     app.run()
-    assert "all the rest about 14 s" in text(app)
+    assert "all the rest about 14 s" in said(app)
     pipelines.delete(first.id)
     second = took(28.0)  # there are as many as before
     app.run()
-    assert "all the rest about 28 s" in text(app)
+    assert "all the rest about 28 s" in said(app)
     assert read == [first.id, second.id]
 
 
@@ -450,8 +436,8 @@ def test_another_devices_latency_stands_beside_this_ones(open_page, kept):
     files = {"big": b"onnx of teacher", "odd": b"none of these"}
     upload(app, ("measured.json", measurement(files, [("big", 1, 1, 0.04), ("odd", 1, 1, 9.0)])))
     assert "How fast is it there?" in charts(app)[-1]
-    assert "a board" in text(app)
-    assert "of none of these models: odd" in text(app)
+    assert "a board" in said(app)
+    assert "of none of these models: odd" in said(app)
     table = app.dataframe[-1].value
     # 10 µs here, 40 there
     assert table.iloc[0][["Model", "Here", "There", "Times as long"]].tolist() == [

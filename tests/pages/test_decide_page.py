@@ -1,6 +1,7 @@
 """The page Decide: budgets in the address, the sentence, the charts, and what is said if not."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from kdcore.runs.pipelines import Member, Pipelines
 from kdcore.shelf import Shelf
 from pages.parts.models_picker import ways_of
 from tests import piped
+from tests.pages.seen import as_read, charts
 from tests.weighed import ALL, MACHINE, model
 
 PAGE = "pages/decide.py"
@@ -20,23 +22,7 @@ LOOSE = {"v": "1", "size": "10000", "latency": "100000", "accuracy": "1"}
 @pytest.fixture
 def look(open_app):
     """Open the page by an address."""
-
-    def open_page(**query):
-        app = open_app(PAGE)
-        if query:
-            app.query_params.clear()
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception
-        return app
-
-    return open_page
-
-
-def said(app):
-    boxes = (app.success, app.warning, app.info, app.caption, app.markdown)
-    return " ".join(each.value for box in boxes for each in box).replace("\\", "")
+    return partial(open_app, PAGE)
 
 
 def inputs(app):
@@ -57,14 +43,10 @@ def opens(app):
     return {label for label in labels if label.startswith("Open the run")}
 
 
-def charts(app):
-    return len(app.get("plotly_chart"))
-
-
 def test_without_runs_the_page_says_what_to_do_first(look):
     app = look()
-    assert "There is no finished run yet" in said(app)
-    assert charts(app) == 0
+    assert "There is no finished run yet" in as_read(app)
+    assert len(charts(app)) == 0
 
 
 def test_the_page_opens_with_budgets_of_the_teachers_a_sentence_and_charts(look, finished):
@@ -74,8 +56,8 @@ def test_the_page_opens_with_budgets_of_the_teachers_a_sentence_and_charts(look,
     assert 1000 * inputs(app)["size"] >= teacher.onnx_bytes / 10
     assert inputs(app)["latency"] >= 1000 * teacher.latency_ms * 0.999
     assert len(app.success) + len(app.warning) == 1
-    assert charts(app) == 3
-    assert "onnxruntime, one thread, batch of 1, warmed up by 10 calls" in said(app)
+    assert len(charts(app)) == 3
+    assert "onnxruntime, one thread, batch of 1, warmed up by 10 calls" in as_read(app)
 
 
 def test_a_link_brings_its_budgets_and_the_sentence_names_a_model_and_its_price(look, finished):
@@ -115,15 +97,15 @@ def test_where_nothing_fits_the_nearest_is_named_with_what_stops_it(look, finish
     app = look(v="1", size="0.1", latency="", accuracy="")
     (sentence,) = app.warning
     assert sentence.value.startswith("No model keeps these budgets. Nearest is")
-    assert "Without the size budget, 3 models would do" in said(app)
+    assert "Without the size budget, 3 models would do" in as_read(app)
     assert not {"Report", "Bundle"} & {each.label for each in app.get("download_button")}
-    assert charts(app) == 3
+    assert len(charts(app)) == 3
 
 
 def test_what_a_link_cannot_mean_is_said_and_left_out(look, finished):
     finished("a run")
     app = look(v="1", data="[x](http://a.b)", size="much", latency="-3", accuracy="1")
-    words = said(app)
+    words = as_read(app)
     assert "'much' in this link is no budget" in words
     assert "takes a number from 0.1 to 10,000,000" in words
     assert "'-3' in this link is no budget" in words
@@ -135,7 +117,7 @@ def test_what_a_link_cannot_mean_is_said_and_left_out(look, finished):
 
 def test_a_link_of_another_version_is_said(look, finished):
     finished("a run")
-    assert "another version of the app" in said(look(v="9", size="10"))
+    assert "another version of the app" in as_read(look(v="9", size="10"))
 
 
 def test_every_budget_stands_in_the_address_and_in_the_link_to_copy(look, finished):
@@ -168,7 +150,7 @@ def test_latency_may_be_asked_for_as_a_share_of_the_teachers(look, finished):
     assert inputs(app) == {"size": 10_000, "share": 100, "accuracy": 1}  # the teacher's own
     assert address(app)["share"] == "100"
     assert "latency" not in address(app)
-    assert charts(app) == 3
+    assert len(charts(app)) == 3
 
 
 def test_models_of_other_data_are_never_beside_these(look, finished):
@@ -187,16 +169,16 @@ def test_the_models_are_filtered_and_the_questions_answer_for_those_that_are_lef
     finished("a run")
     app = look(**LOOSE)
     app.text_input(key="models.find").set_value("no such name").run()
-    assert "No model passes these filters" in said(app)
-    assert charts(app) == 2
+    assert "No model passes these filters" in as_read(app)
+    assert len(charts(app)) == 2
     app.text_input(key="models.find").set_value("LABELS ALONE").run()
-    assert charts(app) == 3
-    assert "let teachers pass the filter" in said(app)
+    assert len(charts(app)) == 3
+    assert "let teachers pass the filter" in as_read(app)
     for cost in ("macs", "latency"):
         control = next(each for each in app.get("button_group") if each.label == "Accuracy against")
         control.set_value(cost).run()
         assert not app.exception
-        assert charts(app) == 3
+        assert len(charts(app)) == 3
 
 
 def test_the_smallest_near_a_teacher_and_the_fastest_under_a_size_are_answered(look, finished):
@@ -208,7 +190,7 @@ def test_the_smallest_near_a_teacher_and_the_fastest_under_a_size_are_answered(l
     assert "mlp\\-4" in smallest
     assert "µs" in fastest
     app.number_input(key="models.megabytes").set_value(0.001).run()
-    assert "No model so small" in said(app)
+    assert "No model so small" in as_read(app)
 
 
 def test_a_runs_name_is_shown_as_it_was_typed(look, finished, store):

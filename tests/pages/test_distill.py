@@ -10,6 +10,7 @@ from kdcore.recipe import Recipe
 from kdcore.result import Event, Progress
 from kdcore.runs.runner import Runner
 from kdcore.shelf import Shelf
+from tests.pages.seen import button
 
 PRESET = "assets/recipes/digits-few-labels.json"
 
@@ -17,10 +18,6 @@ PRESET = "assets/recipes/digits-few-labels.json"
 def words(app):
     parts = [*app.markdown, *app.caption, *app.success, *app.error, *app.info, *app.warning]
     return "\n".join(str(part.value) for part in parts)
-
-
-def button(app, label):
-    return next(each for each in app.button if each.label == label)
 
 
 def lit(app):

@@ -7,6 +7,7 @@ import pytest
 
 from kdcore import insides
 from kdcore.result import ARMS
+from tests.pages.seen import said
 
 INSIDE = "pages/inside.py"
 VIEWS = {
@@ -24,13 +25,10 @@ POINTS = {"task": "moons", "transfer": {"labelled": 20, "unlabelled": 100}}
 
 @pytest.fixture
 def look(open_app):
-    """Open the page; what is asked for goes in by the address."""
+    """Open the page by an address, and the view that is asked for by a click."""
 
     def open_page(view=None, **query):
-        app = open_app(INSIDE)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
+        app = open_app(INSIDE, **query)
         if view is not None:
             control(app, "Look at").set_value(view).run()
         assert not app.exception
@@ -38,10 +36,6 @@ def look(open_app):
         return app
 
     return open_page
-
-
-def said(app):
-    return " ".join(each.value for each in [*app.caption, *app.info, *app.warning])
 
 
 def control(app, label):

@@ -6,6 +6,7 @@ from kdcore.runs.runner import Runner
 from kdcore.runs.searches import Searches
 from kdcore.runs.worker import execute, execute_search
 from kdcore.search import Search
+from tests.pages.seen import button, labels, said
 
 PAGE = "pages/search.py"
 SPACE = (
@@ -46,23 +47,10 @@ def shown(open_page, search):
     return open_page(search=search.id)
 
 
-def button(app, label):
-    return next(each for each in app.button if each.label == label)
-
-
-def labels(app) -> list[str]:
-    return [each.label for each in app.button]
-
-
-def text(app) -> str:
-    kinds = (app.markdown, app.caption, app.info, app.error, app.warning, app.success)
-    return "\n".join(str(each.value) for kind in kinds for each in kind)
-
-
 def test_a_new_visitor_is_told_what_to_do_and_that_test_samples_are_not_touched(open_page):
     app = open_page()
     assert "Tick what may vary" in app.subheader[0].value
-    assert "The test samples are not touched" in text(app)
+    assert "The test samples are not touched" in said(app)
     assert not button(app, "Search").disabled
 
 
@@ -123,8 +111,8 @@ def test_a_search_that_is_done_shows_its_best_settings_and_four_charts(open_page
     assert list(table.columns) == ["Trial", "On validation", "Temperature T", "Steps"]
     assert 1 <= len(table) <= 4
     assert len(app.get("plotly_chart")) == 4
-    assert "4 settings in" in text(app)
-    assert "optimistic" in text(app)
+    assert "4 settings in" in said(app)
+    assert "optimistic" in said(app)
 
 
 def test_trade_offs_have_their_costs_and_a_front_for_each(open_page, done):
@@ -159,7 +147,7 @@ def test_the_test_figure_is_taken_once_and_stands_beside_validations(
     validation, figure = (each.value for each in app.metric)
     assert "±" in validation
     assert "±" in figure
-    assert "optimistic" in text(app)
+    assert "optimistic" in said(app)
 
 
 def test_a_search_that_was_stopped_goes_on(open_page, searches, quick, done):
@@ -167,7 +155,7 @@ def test_a_search_that_was_stopped_goes_on(open_page, searches, quick, done):
     app = shown(open_page, search)
     button(app, "Stop").click().run()
     assert searches.get(search.id).state == "cancelled"
-    assert "You stopped this search" in text(app)
+    assert "You stopped this search" in said(app)
     button(app, "Go on").click().run()
     assert searches.get(search.id).state == "queued"
 
@@ -191,8 +179,8 @@ def test_a_search_that_is_deleted_is_gone_with_its_trials(open_page, done, searc
 def test_a_search_of_which_nothing_came_says_why(open_page, done, quick):
     wrong = quick.model_copy(update={"task": "digit"})
     app = shown(open_page, done(recipe=wrong, trials=2))
-    assert "No setting was tried to its end" in text(app)
-    assert "did you mean" in text(app)
+    assert "No setting was tried to its end" in said(app)
+    assert "did you mean" in said(app)
     assert not app.exception
 
 

@@ -3,6 +3,7 @@
 import io
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,28 +17,8 @@ SEVEN = [280, 180, 720, 180, 560, 500, 460, 860]
 
 @pytest.fixture
 def look(open_app):
-    """Open the page on the newest run, or on the one that is asked for."""
-
-    def open_page(**query):
-        app = open_app(PAGE)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception
-        return app
-
-    return open_page
-
-
-@pytest.fixture
-def kept(settings):
-    """A run's kept answers."""
-
-    def read(run):
-        path = settings.home / "artifacts" / run.result.artifacts["logits"]
-        return dict(np.load(io.BytesIO(path.read_bytes())))
-
-    return read
+    """Open the page by an address."""
+    return partial(open_app, PAGE)
 
 
 def way(app, name):
@@ -135,24 +116,26 @@ def test_a_drawing_is_answered_by_all_three_each_with_its_time(look, finished):
 
 
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
-def test_a_test_sample_is_answered_as_the_run_kept_it(look, finished, kept, temperature):
-    logits = kept(finished())
+def test_a_test_sample_is_answered_as_the_run_kept_it(look, finished, logits, temperature):
+    answers = logits(finished())
     app = way(look(), "Test sample")
     app.number_input[0].set_value(8).run()
     if temperature != 1:
         control = next(each for each in app.get("button_group") if each.label == "Temperature")
         control.set_value(temperature).run()
     for arm in ARMS:
-        assert shares(app, arm) == pytest.approx(expected(logits[arm][0, 7], temperature), abs=0.51)
+        assert shares(app, arm) == pytest.approx(
+            expected(answers[arm][0, 7], temperature), abs=0.51
+        )
     assert "✓" in table(app)
 
 
-def test_an_uploaded_picture_of_the_tasks_size_goes_in_as_it_is(look, finished, kept):
-    logits = kept(finished())
+def test_an_uploaded_picture_of_the_tasks_size_goes_in_as_it_is(look, finished, logits):
+    answers = logits(finished())
     app = way(look(), "Upload")
-    app.file_uploader[0].set_value(as_png(logits["images"][3, 0])).run()
+    app.file_uploader[0].set_value(as_png(answers["images"][3, 0])).run()
     for arm in ARMS:
-        assert shares(app, arm) == pytest.approx(expected(logits[arm][0, 3]), abs=0.51)
+        assert shares(app, arm) == pytest.approx(expected(answers[arm][0, 3]), abs=0.51)
     assert not app.toggle
 
 
@@ -184,14 +167,14 @@ def test_a_plain_sheet_is_a_sentence(look, finished):
     assert "no ink to be seen" in app.error[0].value
 
 
-def test_a_task_of_points_offers_its_plane_and_nothing_to_draw_on(look, finished, kept):
-    logits = kept(finished(task="moons", transfer={"labelled": 20, "unlabelled": 100}))
+def test_a_task_of_points_offers_its_plane_and_nothing_to_draw_on(look, finished, logits):
+    answers = logits(finished(task="moons", transfer={"labelled": 20, "unlabelled": 100}))
     app = look()
     control = next(each for each in app.get("button_group") if each.label == "Give them")
     assert [each.content for each in control.proto.options] == ["Choose a point", "Test sample"]
     app = way(app, "Test sample")
     for arm in ARMS:
-        assert shares(app, arm) == pytest.approx(expected(logits[arm][0, 0]), abs=0.51)
+        assert shares(app, arm) == pytest.approx(expected(answers[arm][0, 0]), abs=0.51)
 
 
 # the game
