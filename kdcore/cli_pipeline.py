@@ -29,6 +29,7 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Exit code: 0, or 1 where a member failed; what was found out is told in any case."""
     pipeline = Pipeline.load(options.pipeline)
+    pipeline.check_apart()
     members = pipeline.members()
     out: Path | None = options.out
     if out is not None:

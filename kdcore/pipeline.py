@@ -215,13 +215,20 @@ class Pipeline(Written):
         """Each combination's pipeline, without axes, in the order of `settings`.
 
         Equal recipes among them are one object. Raises RecipeError where one of them is no
-        pipeline, or two come to the same: they would look like two findings.
+        pipeline.
         """
         return list(_members(self.to_json()))
 
     def member(self, place: int) -> Pipeline:
         """The member of that place alone, counted from 0, without making the others."""
         return Pipeline(**_values(self._plain(), next(islice(self.settings(), place, None))))
+
+    def check_apart(self) -> None:
+        """Raise RecipeError where two settings come to the same: they would look like two findings.
+
+        Not by `members`: what was run before this was asked is still to be read.
+        """
+        _all_differ(list(self.settings()), self.members())
 
     def recipes(self) -> list[Recipe]:
         """The different recipes of its members, in their order."""
@@ -268,7 +275,6 @@ def _members(text: str) -> tuple[Pipeline, ...]:
             recipe = Pipeline(**values).recipe
             by_text[spelled] = by_id.setdefault(recipe.id, recipe)
         found.append(Pipeline(**{**values, "recipe": by_text[spelled]}))
-    _all_differ(list(pipeline.settings()), found)
     return tuple(found)
 
 

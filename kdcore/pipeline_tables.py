@@ -61,13 +61,13 @@ def foreseen_table(found: Sequence[Foreseen]) -> pd.DataFrame:
     )
 
 
-def headline(result: PipelineResult) -> str:
-    """What all stages together came to, in a sentence or two."""
+def headline(result: PipelineResult, after: str = "After all stages") -> str:
+    """What the stages together came to, in a sentence or two; after: which ones, if not all."""
     named = {row.name: row for row in result.rows}
     first, last = named[ORIGINAL], result.rows[-1]
     smaller = _times(first.bytes, last.bytes, "smaller", "larger")
     gone = f"from {size(first.bytes)} to {size(last.bytes)}"
-    text = f"After all stages, the student has gone {gone} on disk: {smaller}."
+    text = f"{after}, the student has gone {gone} on disk: {smaller}."
     if first.latency and last.latency:
         text += f" {_speed(first.latency[0], last.latency[0])}"
     beside = "trained on as long" if TRAINED_ON in named else "not compressed"
@@ -77,6 +77,8 @@ def headline(result: PipelineResult) -> str:
 def _speed(before: Latency, after: Latency) -> str:
     """Whether it answers faster: only where the middle four fifths of both lie apart."""
     text = f"An answer takes {time_text(after.median_ms)}"
+    if before.noisy or after.noisy:
+        return f"{text}, taken while the machine was busy: no speed can be told from it."
     if after.high_ms < before.low_ms or before.high_ms < after.low_ms:
         return f"{text}: {_times(before.median_ms, after.median_ms, 'faster', 'slower')}."
     return f"{text}, which is not clearly different from {time_text(before.median_ms)} before."

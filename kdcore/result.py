@@ -19,7 +19,9 @@ STUDENTS: tuple[ArmName, ...] = ("control", "distilled")
 
 Precision = Literal["float32", "bfloat16"]
 
-Phase = Literal["data", "teacher", "assistants", "students", "compressing", "measuring"]
+Phase = Literal[
+    "data", "teacher", "assistants", "students", "exporting", "compressing", "measuring"
+]
 
 SHARE = "share of gradient: "
 """Before a term's name, in an event's metrics: the term's share of the pull on the student."""

@@ -114,6 +114,10 @@ TRAINED_ON = "distilled student, trained on as long"
 """The rows before the stages; the last is there only where a stage trains."""
 
 
+ENDS = (TEACHER, CONTROL, ORIGINAL)
+"""What the stages begin from."""
+
+
 @dataclass(frozen=True)
 class PipelineResult:
     """All rows in order: the ends, the uncompressed students, the stages.
@@ -132,6 +136,11 @@ class PipelineResult:
     sensitivity: tuple[Sensitivity, ...] = ()
     aside: float | None = None
     run: Result | None = None
+
+    @property
+    def stages(self) -> range:
+        """The places of the rows that stages made."""
+        return range(len(self.rows) - len(self.pipeline.stages), len(self.rows))
 
     @property
     def files(self) -> set[str]:

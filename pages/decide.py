@@ -57,12 +57,10 @@ def hand_over(model: Model) -> None:
 
 def _of_pipeline(model: Model) -> None:
     """The model's row, and the stages that made it."""
-    found = results_of(model.run_id)
-    names = [name for name, _ in found]
-    if model.run not in names:
+    found = next((each for each in results_of(model.run_id) if each.name == model.run), None)
+    if found is None:
         return  # deleted just now
-    place = names.index(model.run)
-    result, key = found[place][1], f"{model.run_id}-{place + 1}"
+    result, key = found.result, f"{model.run_id}-{found.place + 1}"
     handover_row(key, model.run, result, model.row)
     download = partial(
         *(settings_download, "Pipeline", result.pipeline.to_json(), key, f"pipeline.{key}"),

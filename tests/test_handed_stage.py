@@ -13,7 +13,7 @@ from kdcore.handover import predict
 from kdcore.handover.bundle import bundle
 from kdcore.handover.facts import all_answers, facts
 from kdcore.handover.report import report
-from kdcore.handover.stage import file_stem, of_row, stages_of
+from kdcore.handover.stage import file_stem, of_row
 from kdcore.measure import intervals, latency
 from kdcore.pipeline import Pipeline
 from kdcore.shelf import Shelf
@@ -57,6 +57,21 @@ def test_its_bundle_holds_the_student_in_float32_and_what_the_stage_made(folder,
     assert Pipeline.load(folder / "pipeline.json") == result.pipeline
 
 
+def test_of_an_earlier_stage_the_pipeline_and_its_words_end_there(result, shelf):
+    of = of_row("smaller", result, PRUNED, shelf)
+    assert of.pipeline.pipeline.stages == result.pipeline.stages[:1]
+    (how,) = of.made.values()
+    assert "After these stages, the student has gone" in how
+
+
+def test_shared_weights_are_told_to_be_small_in_another_file(result, shelf):
+    row = result.rows[INT8]
+    packed = replace(row, file=replace(row.file, packed="0.packed"))
+    of = of_row("packed", replace(result, rows=(*result.rows[:-1], packed)), INT8, shelf)
+    (how,) = of.made.values()
+    assert how.endswith("That is its packed file; the ONNX file here is not smaller.")
+
+
 def test_its_script_asks_the_model_that_the_bundle_was_made_for(folder, result, shelf):
     session, told = predict.load(folder=folder)
     assert told["model"] == "static-int8.onnx"
@@ -83,6 +98,7 @@ def test_arithmetic_that_rounds_otherwise_passes_the_check_as_long_as_the_classe
     np.savez(path, **{**kept, "model.onnx": kept["model.onnx"] * 1.05})
     with pytest.raises(predict.CannotPredictError, match="answers otherwise"):
         predict.check(*predict.load("model.onnx", folder), folder)
+    assert told["rounds"] == [name]
     path.write_bytes(before)
 
 
@@ -122,7 +138,7 @@ def test_the_ends_are_the_run_itself_and_one_trained_on_as_long_is_told_so(resul
 
 
 def test_stages_have_the_last_rows(result):
-    assert list(stages_of(result)) == [PRUNED, PRUNED + 1, INT8]
+    assert list(result.stages) == [PRUNED, PRUNED + 1, INT8]
 
 
 def test_a_pipeline_that_kept_no_run_says_so(result, shelf):

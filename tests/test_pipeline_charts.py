@@ -144,11 +144,20 @@ def test_the_headline_claims_no_more_than_the_seeds_allow(result, accuracy, said
 def test_a_latency_that_overlaps_with_the_one_before_is_no_gain(result):
     # 5 µs before, between 2.5 and 10; 4 µs after, between 2 and 8
     first, last = (result.rows[place].latency for place in (2, -1))
-    near = tuple(replace(each, median_ms=0.004, low_ms=0.002, high_ms=0.008) for each in last)
+    near = {"median_ms": 0.004, "low_ms": 0.002, "high_ms": 0.008, "cpu_ms": 0.004}
+    near = tuple(replace(each, **near) for each in last)
     assert first[0].median_ms == 0.005
     rows = (*result.rows[:-1], replace(result.rows[-1], latency=near))
     said = headline(replace(result, rows=rows))
     assert "An answer takes 4 µs, which is not clearly different from 5 µs before." in said
+
+
+def test_no_speed_is_told_from_a_busy_machine(result):
+    last = result.rows[-1]
+    busy = tuple(replace(each, cpu_ms=each.median_ms / 2) for each in last.latency)
+    said = headline(replace(result, rows=(*result.rows[:-1], replace(last, latency=busy))))
+    assert "taken while the machine was busy: no speed can be told from it" in said
+    assert "faster" not in said
 
 
 def test_a_latency_says_how_and_where_it_was_taken():

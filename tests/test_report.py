@@ -222,7 +222,8 @@ def test_a_measurement_of_another_model_and_no_run_at_all_are_refused(of, device
 def test_where_models_cannot_be_timed_or_are_too_large_that_is_said(of, monkeypatch, tmp_path):
     monkeypatch.setattr(here, "__file__", str(tmp_path / "gone.py"))
     assert timing.timed_here(of) == timing.FAILED
-    assert timing.timed_here(replace(of, files={"distilled": b"no model"})) == timing.TOO_LARGE
+    assert timing.timed_here(replace(of, files={"distilled": b"no model"})) == timing.UNCOUNTED
+    assert timing.timed_here(replace(of, answers=None)) == timing.UNKEPT
     monkeypatch.undo()
     monkeypatch.setattr(timing, "MOST_MACS", 3 * (64 * 4 + 4 * 10))  # the teacher alone has more
     assert timing.timed_here(of) == timing.TOO_LARGE

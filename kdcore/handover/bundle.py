@@ -17,7 +17,7 @@ from kdcore.handover import predict
 from kdcore.handover.card import asked_first, card
 from kdcore.handover.facts import all_answers, facts
 from kdcore.handover.finished import Finished, asked
-from kdcore.measure import here
+from kdcore.measure import here, onnx_file
 from kdcore.panel import Scale
 
 CHECKED = 500
@@ -53,7 +53,7 @@ def bundle(of: Finished) -> bytes:
         "model.onnx": kept.content,
         **{f"{name}.onnx": of.files[name] for name in of.further},
         "labels.json": _json(list(kept.answers.class_names)),
-        "preprocessing.json": _json({**_preprocessing(kept), "model": asked_first(of)}),
+        "preprocessing.json": _json({**_preprocessing(kept), **_asked(of)}),
         "check.npz": _check_samples(of, kept),
         "recipe.json": of.result.recipe.to_json().encode(),
         "result.json": of.result.to_json(indent=2).encode(),
@@ -111,6 +111,12 @@ def _preprocessing(kept: Kept) -> dict[str, Any]:
         "mean": kept.scale.mean.tolist(),
         "deviation": kept.scale.deviation.tolist(),
     }
+
+
+def _asked(of: Finished) -> dict[str, Any]:
+    """Which model is asked first, and which compute in whole numbers, as each processor does it."""
+    rounds = [f"{name}.onnx" for name in of.further if onnx_file.rounds(of.files[name])]
+    return {"model": asked_first(of), "rounds": rounds}
 
 
 def _check_samples(of: Finished, kept: Kept) -> bytes:

@@ -24,7 +24,7 @@ from kdcore.measure import intervals
 from kdcore.measure.intervals import Interval
 from kdcore.result import ARMS, ArmName
 from kdcore.statistics import verdict_sentence
-from kdcore.waterfall import rows_table
+from kdcore.waterfall import TRAINED_ON, rows_table
 
 Draw = Callable[..., Any]
 
@@ -127,10 +127,9 @@ def _stages(of: Finished, draw: Draw) -> list[Any]:
         return []
     rows = of.pipeline.rows
     table = rows_table(rows)
-    note = (
-        "Every stage, over all seeds. Hollow: the distilled student with as many further steps, "
-        "and nothing else done to it."
-    )
+    note = "Every stage, over all seeds."
+    if any(row.name == TRAINED_ON for row in rows):
+        note += " Hollow: the distilled student, only trained on for as many steps."
     return [
         draw(pipeline_charts.sizes(rows), "stages-size", table),
         draw(pipeline_charts.accuracies(rows), "stages-accuracy", table, note=note),

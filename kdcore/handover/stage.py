@@ -7,21 +7,10 @@ from dataclasses import replace
 
 from kdcore.errors import HomeError
 from kdcore.handover.finished import Finished, from_shelf
-from kdcore.pipeline import Pipeline, told
+from kdcore.pipeline import told
 from kdcore.pipeline_tables import headline
 from kdcore.shelf import Shelf
-from kdcore.waterfall import CONTROL, ORIGINAL, TEACHER, TRAINED_ON, PipelineResult
-
-ENDS = (TEACHER, CONTROL, ORIGINAL)
-"""Rows of what is handed over anyway."""
-
-BEFORE = (*ENDS, TRAINED_ON)
-"""Rows that no stage made."""
-
-
-def stages_of(result: PipelineResult) -> range:
-    """The places of the rows that stages made."""
-    return range(len(result.rows) - len(result.pipeline.stages), len(result.rows))
+from kdcore.waterfall import ENDS, TRAINED_ON, PipelineResult
 
 
 def file_stem(name: str) -> str:
@@ -47,18 +36,31 @@ def of_row(
     if row.name in ENDS:
         return from_shelf(name, result.run, shelf)
     called = file_stem(row.name) if as_file else row.name
-    done = replace(result, rows=result.rows[: place + 1])
+    done = _until(result, place)
     return replace(
         from_shelf(name, result.run, shelf, {called: shelf.get(row.file.onnx)}),
-        made={called: _how(result.pipeline, done)},
+        made={called: _how(result, done)},
         rows={called: row},
         pipeline=done,
     )
 
 
-def _how(pipeline: Pipeline, done: PipelineResult) -> str:
+def _until(result: PipelineResult, place: int) -> PipelineResult:
+    """The same as if it had ended with that row."""
+    if place not in result.stages:
+        return replace(result, rows=result.rows[: place + 1])
+    stages = result.pipeline.stages[: result.stages.index(place) + 1]
+    pipeline = result.pipeline.model_copy(update={"stages": stages})
+    return replace(result, rows=result.rows[: place + 1], pipeline=pipeline)
+
+
+def _how(result: PipelineResult, done: PipelineResult) -> str:
     """What was done, and what came of it."""
-    stages = pipeline.stages[: len(done.rows) - sum(row.name in BEFORE for row in done.rows)]
-    if not stages:
+    row = done.rows[-1]
+    if row.name == TRAINED_ON:
         return "as many further steps as in all stages, and nothing else"
-    return f"{'; '.join(map(told, stages))}. {headline(done)}"
+    after = "After all stages" if done.rows == result.rows else "After these stages"
+    how = f"{'; '.join(map(told, done.pipeline.stages))}. {headline(done, after)}"
+    if row.file.packed:
+        how += " That is its packed file; the ONNX file here is not smaller."
+    return how

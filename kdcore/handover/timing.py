@@ -30,6 +30,8 @@ PATIENCE = 60.0
 
 
 TOO_LARGE = "The models are too large to be timed while a page waits for its report."
+UNCOUNTED = "The models were not timed here: how much work they are could not be told."
+UNKEPT = "The models were not timed here: too little of them was kept."
 BUSY = "Other models were being timed on this machine when this report was made: ask for it again."
 FAILED = "Timing them on this machine failed when this report was made."
 
@@ -40,8 +42,8 @@ def timed_here(of: Finished, wait: float = PATIENCE) -> Measured | str:
 
     wait: seconds for others' timings to end.
     """
-    if not affordable(of):
-        return TOO_LARGE
+    if why_not := unaffordable(of):
+        return why_not
     if not _alone.acquire(timeout=max(0.0, wait)):
         return BUSY
     try:
@@ -71,13 +73,15 @@ def _timed(of: Finished) -> Measured | None:
     return None
 
 
-def affordable(of: Finished) -> bool:
-    """Whether the models are kept, and small enough to be timed for a report."""
+def unaffordable(of: Finished) -> str:
+    """Why the models are not timed for a report, whenever it is asked for; empty where they are."""
     if not of.files or of.answers is None:
-        return False
+        return UNKEPT
     shape = of.answers.inputs.shape[1:]
     try:
         macs = [onnx_file.macs(content, shape) for content in of.files.values()]
     except HomeError:
-        return False
-    return all(each is not None for each in macs) and sum(each or 0 for each in macs) <= MOST_MACS
+        return UNCOUNTED
+    if any(each is None for each in macs):
+        return UNCOUNTED
+    return TOO_LARGE if sum(each or 0 for each in macs) > MOST_MACS else ""

@@ -129,6 +129,12 @@ def in_int8(content: bytes) -> bool:
     )
 
 
+def rounds(content: bytes) -> bool:
+    """Whether an ONNX file rounds on its way: activations to whole numbers, or all to float16."""
+    kinds = {node.op_type for node in read(content).graph.node}
+    return bool(kinds & {"QuantizeLinear", "DynamicQuantizeLinear", "Cast", *INTEGER})
+
+
 def _from_bytes(name: str, made: Mapping[str, onnx.NodeProto], wide: set[str]) -> bool:
     """Whether this tensor was turned back from whole numbers of eight bits, and then at most put
     into another shape.

@@ -128,14 +128,18 @@ class Dispatching(Line):
         self._futures.pop(key, None)
         if future.status != "error":
             return
-        try:
-            fail(_why(_innermost(future.exception())))
-        except KdError as sentence:
-            log.warning("%s failed unheard: %s", key, sentence)
+        _tell(key, fail, _why(_innermost(future.exception())))
 
     def _fail_part(self, part: Part, error: str) -> None:
-        for run_id in part.run_ids:
-            self.store.fail(run_id, error, part.task)
+        for run_id in part.run_ids:  # each by itself: one that cannot be told loses no other
+            _tell(run_id, partial(self.store.fail, run_id, task=part.task), error)
+
+
+def _tell(who: str, fail: Callable[[str], None], why: str) -> None:
+    try:
+        fail(why)
+    except KdError as sentence:
+        log.warning("%s failed unheard: %s", who, sentence)
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -13,10 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 from sqlalchemy import delete, func, insert, select, update
 
 from kdcore import waterfall
@@ -222,7 +223,8 @@ class Pipelines(Jobs[PipelineRun]):
         """The results of the newest pipelines that are done, each under its id and name; of one
         with axes there is a result for each setting, named after it.
         """
-        return [(run.id, *each) for run in self.find(limit, "done") for each in _named(run)]
+        found = self.find(limit, "done")
+        return [(run.id, each.name, each.result) for run in found for each in _named(run)]
 
     def listed(self, limit: int = LISTED) -> list[Listed]:
         """The same pipelines without what they gave, of which nothing is read."""
@@ -232,7 +234,7 @@ class Pipelines(Jobs[PipelineRun]):
         with self._store.begin() as connection:
             return [Listed(*row) for row in connection.execute(query)]
 
-    def results(self, pipeline_id: str) -> list[tuple[str, PipelineResult]]:
+    def results(self, pipeline_id: str) -> list[Named]:
         """One pipeline's results under their names, as in `done`; none where it is gone, or where
         this version cannot read it.
         """
@@ -256,16 +258,28 @@ def _forget(connection: sa.Connection, pipeline_id: str) -> None:
 
 def result_name(run: PipelineRun, place: int) -> str:
     """What to call what came of a setting: the pipeline, and what the setting sets."""
-    setting = list(run.pipeline.settings())[place]
+    return _name(run.name, next(islice(run.pipeline.settings(), place, None)))
+
+
+def _name(name: str, setting: Mapping[str, JsonValue]) -> str:
     words = ", ".join(f"{field} {value}" for field, value in setting.items())
-    return f"{run.name}: {words}" if words else run.name
+    return f"{name}: {words}" if words else name
 
 
-def _named(run: PipelineRun) -> list[tuple[str, PipelineResult]]:
+class Named(NamedTuple):
+    """What came of a setting; place: the setting's."""
+
+    name: str
+    result: PipelineResult
+    place: int
+
+
+def _named(run: PipelineRun) -> list[Named]:
     """Its results, each under its name."""
+    settings = zip(run.pipeline.settings(), run.members, strict=True)
     return [
-        (result_name(run, place), member.result)
-        for place, member in enumerate(run.members)
+        Named(_name(run.name, setting), member.result, place)
+        for place, (setting, member) in enumerate(settings)
         if member.result is not None
     ]
 

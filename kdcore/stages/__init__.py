@@ -92,8 +92,10 @@ def steps(
         yield from fetched(pipeline.recipe)
         check(pipeline, Setting(pipeline.recipe))
         key = ("students of a pipeline", pipeline.recipe.id)
+        known = len(rooms)
         begun = yield from shared.once_told(key, partial(_trained, pipeline, shelf, rooms))
-        yield from Line(pipeline, begun, shelf, began).steps()
+        aside = begun.aside if len(rooms) > known else 0.0  # else another pipeline's
+        yield from Line(pipeline, begun, shelf, began, aside).steps()
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,14 @@ class Begun:
     """What the stages begin from: a recipe's run, but for its latencies, and what came of it.
 
     run: with its files on the shelf; answers: to the test samples, (N, C) for each seed; files: the
-    first seed's ONNX files.
+    first seed's ONNX files; aside: the seconds that took, once all were trained.
     """
 
     room: Classroom
     run: Result
     answers: Mapping[ArmName, list[Samples]]
     files: Mapping[ArmName, bytes]
+    aside: float
 
 
 def _trained(
@@ -117,17 +120,24 @@ def _trained(
     experiment = Experiment(pipeline.recipe, shelf)
     rooms.append(experiment.room)
     yield from experiment.train()
+    trained = time.perf_counter()
     result, outputs = yield from experiment.judge()
-    files = yield from experiment.exported()
+    files = yield from telling("exporting", experiment.exported())
     run = replace(result, artifacts=experiment.kept(outputs, files))
     answers = {arm: [last.numpy() for last, _ in pairs] for arm, pairs in outputs.items()}
-    return Begun(experiment.room, run, answers, files)
+    return Begun(experiment.room, run, answers, files, time.perf_counter() - trained)
 
 
 class Line:
-    """The distilled students of a run on their way through the stages of one pipeline."""
+    """The distilled students of a run on their way through the stages of one pipeline.
 
-    def __init__(self, pipeline: Pipeline, begun: Begun, shelf: Shelf, began: float) -> None:
+    aside: seconds in which it judged and exported what the stages begin from.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, begun: Begun, shelf: Shelf, began: float, aside: float
+    ) -> None:
+        self.aside = aside
         self.pipeline, self.begun, self.shelf, self.began = pipeline, begun, shelf, began
         self.room = room = begun.room
         self.shape = room.setting.data.input_shape
@@ -248,7 +258,7 @@ class Line:
             for place, row in enumerate(self.rows)
         )
         now = time.perf_counter()
-        aside = now - self.seated - self.training
+        aside = self.aside + now - self.seated - self.training
         found = (machine(), now - self.began, self.keeping.sensitivity, aside)
         return PipelineResult(self.pipeline, rows, *found, self._run(rows))
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import streamlit as st
 
 from kdcore.handover.made import Made, Passing
-from kdcore.handover.stage import ENDS, of_row
 from kdcore.runs.pipelines import Pipelines
 from kdcore.runs.store import Run
 from kdcore.shelf import Shelf
-from kdcore.waterfall import PipelineResult
+from kdcore.waterfall import ENDS, PipelineResult
 from pages.parts.services import runner
 
 if TYPE_CHECKING:
@@ -23,6 +22,10 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 48_000_000
 """Of reports that are kept for whoever asks next, and of bundles: nine or ten reports."""
+
+TOO_OLD = (
+    "A report and a bundle need more than an older version kept of this pipeline: run it again."
+)
 
 WAIT = 30.0
 """Seconds after which a report is made without times, where others' models are being timed."""
@@ -56,10 +59,7 @@ def handover_row(key: str, name: str, result: PipelineResult, place: int) -> Non
     key: of the pipeline and its setting; name: what to call them; place: the model's row.
     """
     if result.run is None:
-        st.caption(
-            "A report and a bundle need more than an older version kept of this pipeline: run it "
-            "again."
-        )
+        st.caption(TOO_OLD)
         return
     shelf, row = runner().shelf, result.rows[place]
     of = PipelineRow(f"{key}-{place}", name, result, place)
@@ -158,24 +158,32 @@ class PipelineRow(NamedTuple):
     result: PipelineResult
     place: int
 
+    def made_as(self, what: str) -> Hashable:
+        """A key of what is made of it: another attempt took other seconds."""
+        return (what, self.key, self.name, self.result.seconds)
+
 
 def report_of_row(of: PipelineRow, shelf: Shelf, made: Made) -> bytes:
     """The report of the run that the stages began from, and of the row's model."""
-    key, name, result, place = of
-    return _report(("report", key, name), lambda: of_row(name, result, place, shelf), made)
+    from kdcore.handover.stage import of_row
+
+    _, name, result, place = of
+    return _report(of.made_as("report"), lambda: of_row(name, result, place, shelf), made)
 
 
 def bundle_of_row(of: PipelineRow, shelf: Shelf, made: Made) -> bytes:
     """The bundle of the row's model."""
-    key, name, result, place = of
+    from kdcore.handover.stage import of_row
+
+    _, name, result, place = of
     named = partial(of_row, name, result, place, shelf, as_file=True)
-    return _bundle(("bundle", key, name), named, made)
+    return _bundle(of.made_as("bundle"), named, made)
 
 
 def _report(key: Hashable, gathered: Callable[[], Finished], made: Made) -> bytes:
     from kdcore.handover.facts import PAGE_MACS
     from kdcore.handover.report import report
-    from kdcore.handover.timing import TOO_LARGE, timed_here
+    from kdcore.handover.timing import BUSY, FAILED, timed_here
 
     asked = monotonic()
 
@@ -184,7 +192,7 @@ def _report(key: Hashable, gathered: Callable[[], Finished], made: Made) -> byte
         timed = timed_here(told, WAIT - (monotonic() - asked))
         if isinstance(timed, str):
             page = report([told], most_macs=PAGE_MACS, untimed=timed)
-            return page if timed == TOO_LARGE else Passing(page)
+            return Passing(page) if timed in (BUSY, FAILED) else page
         page = report([told], [timed], most_macs=PAGE_MACS)
         return Passing(page) if any(cell.noisy for cell in timed.latency) else page
 

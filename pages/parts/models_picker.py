@@ -26,7 +26,7 @@ def _read(listed: tuple[Listed, ...], pipelines: tuple[Listed, ...]) -> list[Mod
         if run.result is not None:
             found += of_run(run.id, run.name, run.result, gallery=run.shown)
     for pipeline in pipelines:
-        for name, result in results_of(pipeline.id):
+        for name, result, _ in results_of(pipeline.id):
             found += of_pipeline(pipeline.id, name, result, gallery=pipeline.shown)
     return merged(found)
 

@@ -121,7 +121,7 @@ def pipeline_form(recipe: Recipe | None) -> Pipeline | None:
             raise RecipeError("there is no stage yet; add one")
         single = Pipeline(recipe=recipe, stages=stages)
         pipeline = Pipeline(recipe=recipe, stages=stages, axes=vary(single, order))
-        pipeline.members()
+        pipeline.check_apart()
     except KdError as error:
         st.error(harmless(str(error)), icon=":material/error:")
         return None

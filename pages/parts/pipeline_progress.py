@@ -24,7 +24,10 @@ from pages.parts.services import runner, verbatim
 from pages.parts.widgets import duration
 
 CLOSING = "You may close this tab; it goes on."
-PHASES = OF_RUNS | {"measuring": "Measuring the latency of all models, in turns"}
+PHASES = OF_RUNS | {
+    "exporting": "Exporting what the stages begin from",
+    "measuring": "Measuring the latency of all models, in turns",
+}
 
 
 def header(run: PipelineRun) -> None:

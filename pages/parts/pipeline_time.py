@@ -32,7 +32,7 @@ def foretell(pipeline: Pipeline) -> Estimate | None:
     if not found.told:
         return Estimate(known=False)
     done = [each.id for each in runner().pipelines.listed() if not each.shown]  # those made here
-    earlier = [result for pipeline_id in done for _, result in results_of(pipeline_id)]
+    earlier = [each.result for pipeline_id in done for each in results_of(pipeline_id)]
     return Estimate(True, found.seconds(workers=1), forecast.aside(pipeline, earlier))
 
 

@@ -10,7 +10,6 @@ import streamlit as st
 
 from kdcore import pipeline_charts
 from kdcore.handover.elsewhere import Timed
-from kdcore.handover.stage import stages_of
 from kdcore.measure.latency import ROUNDS, WARM_UP
 from kdcore.model_table import ROLES
 from kdcore.pipeline_tables import headline, latency_sentence, shown
@@ -18,7 +17,7 @@ from kdcore.runs.pipelines import Member, PipelineRun, result_name
 from kdcore.statistics import verdict
 from kdcore.waterfall import PipelineResult, Row, rows_table, sensitivity_table
 from pages.parts.devices import devices
-from pages.parts.handover import handover_row
+from pages.parts.handover import TOO_OLD, handover_row
 from pages.parts.look import figure, picture_format
 from pages.parts.pipeline_curves import kept_curves, live_curves
 from pages.parts.pipeline_progress import header, progress
@@ -180,7 +179,10 @@ def _table(run: PipelineRun, member: Member) -> None:
 
 def _hand_over(run: PipelineRun, place: int, result: PipelineResult) -> None:
     """Report and bundle of the model after a stage, the last one unless another is chosen."""
-    stages = stages_of(result)
+    if result.run is None:
+        st.caption(TOO_OLD)
+        return
+    stages = result.stages
     with st.container(horizontal=True, vertical_alignment="bottom"):
         row = st.selectbox(
             "Hand over the model after",

@@ -207,7 +207,7 @@ def test_a_pipeline_that_was_kept_is_found_with_its_models_curves_and_files(
     assert run.finished == 1e9 + kept.seconds
     assert (run.pipeline, run.members) == (kept.pipeline, (Member(kept.rows, kept),))
     assert pipelines.heard(run.id, 0) == ([event(1)], LAPS)
-    assert pipelines.results(run.id) == [("half", kept)]
+    assert pipelines.results(run.id) == [("half", kept, 0)]
     assert shelf.get(kept.rows[0].file.onnx) == b"onnx of teacher"
     assert store.artifacts() >= {row.file.onnx for row in kept.rows}
     visit()
@@ -218,7 +218,7 @@ def test_each_setting_of_a_pipeline_is_kept(add_pipeline, visit, pipelines):
     add_pipeline("half", axes=[{"field": "stages.0.share", "values": [0.5, 0.75]}])
     visit()
     (run,) = pipelines.find()
-    assert [name for name, _ in pipelines.results(run.id)] == [
+    assert [each.name for each in pipelines.results(run.id)] == [
         *("half: stages.0.share 0.5", "half: stages.0.share 0.75")
     ]
     assert pipelines.heard(run.id, 1)[1] == LAPS

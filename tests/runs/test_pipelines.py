@@ -69,7 +69,7 @@ def test_what_is_done_is_listed_without_being_read_and_its_results_are_had_by_it
         acting(monkeypatch, *told)
         worker.execute_pipeline(pipeline_id, settings)
     pipelines.submit(PIPELINE, "not done")
-    assert pipelines.results(second) == [("second", result)]
+    assert pipelines.results(second) == [("second", result, 0)]
     assert pipelines.results("of no pipeline") == []
     monkeypatch.setattr("kdcore.runs.pipelines._pipeline", None)  # nothing can be read
     assert [(each.id, each.name) for each in pipelines.listed()] == [
