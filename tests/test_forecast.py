@@ -78,7 +78,9 @@ def test_a_teacher_that_is_there_takes_no_time_and_none_is_left_behind(grid, she
     assert forecast(grid.members(), shelf).teachers == 0
 
 
-def test_the_forecast_is_of_the_order_of_what_it_then_takes(grid, shelf):
+def test_the_forecast_is_of_the_order_of_what_it_then_takes(grid, shelf, monkeypatch):
+    """In time of this process, which is all that works: the machine may be busy with others'."""
+    monkeypatch.setattr(subject.time, "perf_counter", time.process_time)
     recipes = grid.members()
     for _ in run_sweep(recipes[:1], shelf):  # the first ever loads what the others find loaded
         pass

@@ -31,11 +31,11 @@ def test_who_asks_for_one_that_is_being_made_gets_that_one():
     def slowly():
         calls.append(1)
         begun.set()
-        assert asked.wait(5)
+        assert asked.wait(60)
         return b"file"
 
     def second():
-        assert begun.wait(5)
+        assert begun.wait(60)
         threading.Timer(0.05, asked.set).start()
         got.append(made.get("a", slowly))
 
@@ -48,7 +48,7 @@ def test_another_one_is_made_meanwhile():
     made, other_is_there, got = Made(100), threading.Event(), []
 
     def waits():
-        return b"waited" if other_is_there.wait(5) else b"in vain"
+        return b"waited" if other_is_there.wait(60) else b"in vain"
 
     def other():
         made.get("b", lambda: b"other")

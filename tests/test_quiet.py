@@ -35,13 +35,13 @@ def test_threads_that_overlap_leave_everything_as_it_was():
             second_is_in.wait(0.2)  # in vain, unless both can be in at once
 
     def second():
-        assert first_is_in.wait(5)
+        assert first_is_in.wait(60)
         with unlogged("quiet.test"), unwarned():
             second_is_in.set()
-            one.join(5)
+            one.join(60)
 
     one, other = threading.Thread(target=first), threading.Thread(target=second)
     one.start(), other.start()
-    one.join(5), other.join(5)
+    one.join(60), other.join(60)
     assert chatter.level == logging.NOTSET
     assert list(warnings.filters) == filters

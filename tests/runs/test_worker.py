@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from functools import partial
 
 import pytest
@@ -13,6 +12,7 @@ from kdcore.result import Event, Progress, Result
 from kdcore.runs import preload, worker
 from kdcore.runs.store import Store
 from kdcore.shelf import Shelf
+from tests.processes import eventually
 from tests.runs.acted import acted
 
 acting = partial(acted, "kdcore.experiment.steps")
@@ -149,8 +149,8 @@ def test_a_run_shows_signs_of_life_while_it_has_nothing_to_tell(work, store, mon
 
     def wait():
         for _ in range(2):
-            time.sleep(0.2)
             beats.append(store.unfinished()[0].heartbeat)
+            assert eventually(lambda: store.unfinished()[0].heartbeat > beats[-1])
 
     acting(monkeypatch, wait)
     work()

@@ -61,7 +61,7 @@ def test_a_model_that_takes_too_long_is_stopped(opened):
     began = time.monotonic()
     with pytest.raises(UploadError, match="Answering took the model more than 1 seconds"):
         answer(apart)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
     assert not alive(apart)
     with pytest.raises(UploadError, match="ended already"):
         answer(apart)
