@@ -74,7 +74,14 @@ def _serve(home: Path, idle_seconds: float) -> None:
     import dask
     from distributed import LocalCluster
 
-    dask.config.set({"distributed.worker.preload": ["kdcore.runs.preload"]})
+    dask.config.set(
+        {
+            "distributed.worker.preload": ["kdcore.runs.preload"],
+            # nobody reads what they write down, a hundred and fifty times a second
+            "distributed.worker.profile.enabled": False,
+            "distributed.admin.tick.interval": "500ms",
+        }
+    )
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
