@@ -156,13 +156,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 
 @contextmanager
 def visitors(chromium, app: App) -> Iterator[Callable[..., object]]:
-    """Open a page of the app in a new tab of a new visitor."""
+    """Open a page of the app in a new tab of a new visitor; what it sends to the server, too."""
     before = len(TABS)
 
-    def open_tab(path: str = "/"):
+    def open_tab(path: str = "/", sent: list | None = None):
         tab = chromium.new_context(viewport={"width": 1440, "height": 900}).new_page()
         TABS.append(tab)
         tab.set_default_timeout(PATIENCE)
+        if sent is not None:  # before its first word: to load a page again takes seconds
+            tab.on(
+                "websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame))
+            )
         tab.goto(app.url + path)
         tab.get_by_role("heading", level=1).wait_for()
         return tab

@@ -24,8 +24,14 @@ def logits(app, run):
 
 
 @pytest.fixture(scope="module")
-def tab(stay, run):
-    tab = stay(f"/?run={run.id}")
+def sent():
+    """What the tab sends to the server."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def tab(stay, run, sent):
+    tab = stay(f"/?run={run.id}", sent)
     tab.get_by_test_id("mirror").wait_for()
     return tab
 
@@ -121,11 +127,8 @@ def test_on_a_phone_nothing_is_cut_off(tab):
     assert re.match(r"\d+ of \d+", tab.get_by_test_id("place").inner_text())
 
 
-def test_dragging_the_temperature_redraws_without_a_word_to_the_server(tab):
-    sent = []
-    tab.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    tab.reload()
-    tab.get_by_test_id("mirror").wait_for()
+def test_dragging_the_temperature_redraws_without_a_word_to_the_server(tab, sent):
+    tab.get_by_test_id("as-is").click()
     tab.get_by_text("MACs (1/").wait_for()  # until the engine is warm, the form asks it again
     tab.wait_for_timeout(1500)
     before = len(sent)

@@ -104,9 +104,7 @@ def test_the_plane_plays_from_the_first_step_to_the_last_without_a_word_to_the_s
     visit, app, run
 ):
     sent = []
-    tab = visit(f"/inside?run={run.id}&view=Boundaries")
-    tab.on("websocket", lambda socket: socket.on("framesent", lambda f: sent.append(f)))
-    tab.reload()
+    tab = visit(f"/inside?run={run.id}&view=Boundaries", sent)
     step = tab.get_by_test_id("step")
     expect(step).to_have_text("Step 60 of 60")
     kept = insides.read(Shelf(app.home / "artifacts").get(run.result.artifacts[insides.ROLE]))

@@ -47,9 +47,7 @@ def test_the_loss_and_what_it_teaches_follow_the_slider_without_a_word_to_the_se
     visit, run, kept
 ):
     sent = []
-    tab = visit(f"/soft_targets?run={run.id}&sample=8&seed=4")
-    tab.on("websocket", lambda socket: socket.on("framesent", lambda f: sent.append(f)))
-    tab.reload()
+    tab = visit(f"/soft_targets?run={run.id}&sample=8&seed=4", sent)
     tab.get_by_test_id("mirror").locator("svg").wait_for()
     tab.wait_for_timeout(1500)
     expect(tab.get_by_test_id("place")).to_have_text("8 of 500")
