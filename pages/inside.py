@@ -61,7 +61,7 @@ def embeddings(run: Run, files: Files, found: Insides) -> None:
         at, notes = insides.in_plane(found.embeddings, len(kept)), _pca_notes(found)
     else:
         at, notes = neighbours(file, first), _tsne_notes(found)
-    chosen = embedding(files, at, notes, "pca" if layout == "PCA" else "tsne")
+    chosen = embedding(files, at, notes, "pca" if layout == "PCA" else "tsne", run.name)
     if chosen:
         places = np.array(chosen[:SHOWN])
         gallery(kept, pool_of(files, 0), places, run_id=run.id, seeds=run.recipe.seeds)
@@ -117,7 +117,7 @@ def _of_all(count: int, kept: Answers) -> str:
 def planes(run: Run, files: Files, found: Insides) -> None:
     """Boundaries through training."""
     if found.boundaries is not None:
-        boundaries(files, found.boundaries)
+        boundaries(files, found.boundaries, run.name)
         st.caption(
             "The plane was asked point by point after so many steps of both students; the teacher "
             "stands as it was when it taught. Drawn over it are test points, by their true class; "

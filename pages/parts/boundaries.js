@@ -1,6 +1,10 @@
 // What each model answers all over the plane, moment by moment; a teacher is there once, at its end.
 const PACE = 350; // milliseconds a moment
 
+const SHADES = "Full colour: sure; faint: in doubt.";
+const INVITATION = "Point at the plane to read what each model answers there.";
+const NEAR = 9; // pixels of the canvas between pointer and test point
+
 const kept = new WeakMap();
 
 export default function (component) {
@@ -16,8 +20,11 @@ export default function (component) {
     ...panel,
     chosen: numbers(panel.chosen, Uint16Array),
     sure: numbers(panel.sure, Uint8Array).values,
+    plane: beside(),
   }));
+  const places = onCanvas(data, points);
   let clock = null;
+  let pointed = null;
 
   const show = (moment) => {
     state.moment = moment;
@@ -26,11 +33,27 @@ export default function (component) {
     for (const panel of panels) {
       const at = Math.min(moment, panel.accuracy.length - 1);
       panel.told.textContent = `${(100 * panel.accuracy[at]).toFixed(1)} % right`;
-      panel.canvas.getContext("2d").clearRect(0, 0, SIDE, SIDE);
+      panel.plane.getContext("2d").clearRect(0, 0, SIDE, SIDE);
       drawGround(panel, data, at);
-      if (state.points) drawPoints(panel, data, points);
+      if (state.points) drawPoints(panel, data, places);
     }
+    point(pointed);
   };
+  // the same place in all panels, and what each model answers there
+  const point = (spot) => {
+    pointed = spot;
+    for (const panel of panels) {
+      const context = panel.canvas.getContext("2d");
+      context.clearRect(0, 0, SIDE, SIDE);
+      context.drawImage(panel.plane, 0, 0);
+      if (spot) drawCross(panel.canvas, spot);
+    }
+    find("said").textContent = spot ? words(data, panels, state, places, spot) : INVITATION;
+  };
+  for (const { canvas } of panels) {
+    canvas.onpointermove = canvas.onpointerdown = (event) => point(spotOn(canvas, event));
+    canvas.onpointerleave = () => point(null);
+  }
   const stop = () => {
     clearInterval(clock);
     clock = null;
@@ -52,15 +75,15 @@ export default function (component) {
   };
   find("csv").onclick = () => saveCsv(asRows(data, panels, state.moment), data.name);
   saveSheet(find, () => panelSheet(find("panels"), data, panels, (group, panel) => {
-    group.append(drawn("image", { href: panel.canvas.toDataURL(), width: SIDE, height: SIDE }));
-  }), data.name);
+    group.append(drawn("image", { href: panel.plane.toDataURL(), width: SIDE, height: SIDE }));
+  }, `${find("step").textContent}. ${SHADES}`), data.name);
   find("keys").replaceChildren(...data.classes.map((name, label) => {
     const key = element("span");
     const box = element("span", "key");
     box.style.background = data.colours[label];
     key.append(box, name);
     return key;
-  }), element("span", "", "Full colour: sure; faint: in doubt."));
+  }), element("span", "", SHADES));
   show(state.moment);
   return stop;
 }
@@ -69,7 +92,7 @@ export default function (component) {
 function drawGround(panel, data, at) {
   const [, side] = panel.chosen.shape;
   const start = at * side * side;
-  const context = panel.canvas.getContext("2d");
+  const context = panel.plane.getContext("2d");
   // the outermost points were asked on the very rim: of their squares half lies outside
   const edge = (i) => Math.round((i - 0.5) / (side - 1) * SIDE);
   const guess = 255 / data.classes.length;
@@ -85,20 +108,58 @@ function drawGround(panel, data, at) {
   context.globalAlpha = 1;
 }
 
-function drawPoints(panel, data, points) {
-  const context = panel.canvas.getContext("2d");
+// Points of the plane, x and y in turns, to the canvas.
+function onCanvas(data, points) {
+  return Float32Array.from(points, (value, i) => {
+    const share = (value - data.low[i % 2]) / (data.high[i % 2] - data.low[i % 2]);
+    return (i % 2 ? 1 - share : share) * SIDE;
+  });
+}
+
+function drawPoints(panel, data, places) {
+  const context = panel.plane.getContext("2d");
   const paper = getComputedStyle(panel.canvas).getPropertyValue("--st-background-color") || "#fff";
   data.labels.forEach((label, i) => {
-    const [x, y] = [0, 1].map((axis) =>
-      (points[2 * i + axis] - data.low[axis]) / (data.high[axis] - data.low[axis]) * SIDE);
     context.beginPath();
-    context.arc(x, SIDE - y, 4, 0, 2 * Math.PI);
+    context.arc(places[2 * i], places[2 * i + 1], 4, 0, 2 * Math.PI);
     context.fillStyle = data.colours[label];
     context.fill();
     context.strokeStyle = paper;
     context.lineWidth = 1;
     context.stroke();
   });
+}
+
+function drawCross(canvas, [x, y]) {
+  const context = canvas.getContext("2d");
+  context.strokeStyle = getComputedStyle(canvas).color;
+  context.lineWidth = 1.5;
+  context.beginPath();
+  for (const [across, up] of [[1, 0], [0, 1]]) {
+    for (const side of [-1, 1]) {
+      context.moveTo(x + 6 * side * across, y + 6 * side * up);
+      context.lineTo(x + 22 * side * across, y + 22 * side * up);
+    }
+  }
+  context.stroke();
+}
+
+// The place, the test point there if one is drawn, and each model's answer with its probability.
+function words(data, panels, state, places, [x, y]) {
+  const at = [x / SIDE, 1 - y / SIDE].map((share, axis) =>
+    (data.low[axis] + share * (data.high[axis] - data.low[axis])).toFixed(2).replace("-", "−"));
+  const [, side] = panels[0].chosen.shape;
+  const [column, row] = [x / SIDE, 1 - y / SIDE].map((share) =>
+    Math.min(side - 1, Math.max(0, Math.round(share * (side - 1)))));
+  const said = panels.map((panel) => {
+    const moment = Math.min(state.moment, panel.accuracy.length - 1);
+    const i = (moment * side + row) * side + column;
+    const name = data.looks[panel.name].short.toLowerCase();
+    return `${name} says ${data.classes[panel.chosen.values[i]]}, ${percent(panel.sure[i] / 255)}`;
+  });
+  const near = state.points ? nearest(places, [x, y], NEAR) : null;
+  const truth = near === null ? "" : `, test point ${near + 1}, truly ${data.classes[data.labels[near]]}`;
+  return `At (${at.join(", ")})${truth}: ${said.join("; ")}.`;
 }
 
 function asRows(data, panels, moment) {

@@ -18,9 +18,10 @@ POINTS = 400
 _view = component("boundaries", "boundaries", "panels_kit")
 
 
-def boundaries(files: Files, found: Boundaries) -> None:
-    """Draw them; they play in the browser."""
-    _view(key=f"inside.boundaries.{files[0]}", data=_payload(files, found))
+def boundaries(files: Files, found: Boundaries, run_name: str) -> None:
+    """Draw them; they play in the browser. run_name: stands in what is saved."""
+    data = {**_payload(files, found), "run": run_name}
+    _view(key=f"inside.boundaries.{files[0]}", data=data)
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)
@@ -29,6 +30,7 @@ def _payload(files: Files, _found: Boundaries) -> dict[str, Any]:
     return {
         "of": files[0],
         "name": "boundaries",
+        "title": "Where does each model draw the line?",
         "classes": list(kept.class_names),
         "colours": class_colours(len(kept.class_names)),
         "looks": looks(),

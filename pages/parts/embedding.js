@@ -19,7 +19,7 @@ export default function (component) {
     ...panel,
     places: places(numbers(panel.at, Int16Array).values),
     answers: numbers(panel.answers, Uint16Array).values,
-    cloud: cloud(),
+    cloud: beside(),
   }));
   let pointed = null;
   let loop = null;
@@ -62,7 +62,7 @@ export default function (component) {
       loop = { panel, points: [spotOn(canvas, event)] };
     };
     canvas.onpointermove = (event) => {
-      if (!loop) return point(nearest(panel.places, spotOn(canvas, event)));
+      if (!loop) return point(nearest(panel.places, spotOn(canvas, event), NEAR));
       loop.points.push(spotOn(canvas, event));
       draw(panel);
     };
@@ -72,7 +72,7 @@ export default function (component) {
       loop = null;
       const dragged = points.some(([x, y]) => Math.hypot(x - points[0][0], y - points[0][1]) > 10);
       if (dragged) return choose(inside(panel.places, points));
-      const one = nearest(panel.places, points[0]);
+      const one = nearest(panel.places, points[0], NEAR);
       choose(one === null ? null : [one]);
     };
     canvas.onpointercancel = () => { loop = null; draw(panel); };
@@ -85,7 +85,7 @@ export default function (component) {
       cx: panel.places[2 * i].toFixed(1), cy: panel.places[2 * i + 1].toFixed(1), r: 3,
       fill: data.colours[labels[i]], opacity: !state.chosen || state.chosen.has(i) ? 0.8 : 0.08,
     })));
-  }), data.name);
+  }, state.chosen ? words(data, labels, panels, state, null) : ""), data.name);
   drawKeys(find("keys"), data, state, chooseClass);
   drawClouds();
   drawAll();
@@ -97,13 +97,6 @@ function ofClasses(labels, count) {
   const groups = Array.from({ length: count }, () => []);
   labels.forEach((label, i) => groups[label].push(i));
   return groups;
-}
-
-// A canvas beside the page: ten thousand points are drawn once, and copied while one is pointed at.
-function cloud() {
-  const canvas = element("canvas");
-  canvas.width = canvas.height = SIDE;
-  return canvas;
 }
 
 // Whole numbers to the canvas: each panel fills it, both axes on one scale, y upwards.
@@ -173,16 +166,6 @@ function drawLoop(canvas, points) {
   points.forEach(([x, y]) => context.lineTo(x, y));
   context.stroke();
   context.setLineDash([]);
-}
-
-function nearest(places, [x, y]) {
-  let best = null;
-  let least = NEAR;
-  for (let i = 0; i < places.length / 2; i++) {
-    const away = Math.hypot(places[2 * i] - x, places[2 * i + 1] - y);
-    if (away < least) [best, least] = [i, away];
-  }
-  return best;
 }
 
 // Places of the points within a loop: a ray to the right crosses it an odd number of times.

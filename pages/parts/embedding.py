@@ -13,6 +13,8 @@ from kdcore.result import ARMS, ArmName
 from pages.parts.answers_kit import component, looks, packed
 from pages.parts.look import Files, answers_of, pool_of
 
+TITLES = {"pca": "PCA", "tsne": "t-SNE"}
+
 _view = component("embedding", "embedding", "panels_kit")
 
 
@@ -21,14 +23,16 @@ def embedding(
     at: Mapping[ArmName, np.ndarray],
     notes: Mapping[ArmName, str],
     name: str,
+    run_name: str,
 ) -> list[int]:
     """Draw the first test samples at their places (N, 2); returns those that are chosen.
 
-    notes: below each model's panel; name: of what is drawn, and of the files that it is saved as.
+    notes: below each model's panel; name: of what is drawn, and of the files that it is saved as;
+    run_name: stands in them.
     """
     found = _view(
         key=f"inside.{name}.{files[0]}",
-        data=_payload(files, name, at, notes),
+        data={**_payload(files, name, at, notes), "run": run_name},
         on_chosen_change=lambda: None,
         default={"chosen": None},
     )
@@ -57,6 +61,7 @@ def _payload(
     return {
         "of": f"{files[0]}.{name}",
         "name": name,
+        "title": f"Where does each model put the test samples? {TITLES[name]}",
         "classes": list(names),
         "colours": class_colours(len(names)),
         "labels": packed(pool.labels[:count], "<u2"),

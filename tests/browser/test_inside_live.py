@@ -98,6 +98,11 @@ def test_what_is_chosen_in_one_panel_is_chosen_in_all_and_shown_below(visit, run
         with tab.expect_download() as picture:
             tab.get_by_test_id(kind).click()
         assert picture.value.path().read_bytes().startswith(begins)
+        if kind == "svg":
+            drawn = picture.value.path().read_text()
+    assert all(f">{words}</text>" in drawn for words in ("upper", "lower"))
+    assert "Where does each model put the test samples? PCA" in drawn
+    assert ">points. 400 samples: 400 of upper. Right: teacher" in drawn
 
 
 def test_the_plane_plays_from_the_first_step_to_the_last_without_a_word_to_the_server(
@@ -127,3 +132,35 @@ def test_the_plane_plays_from_the_first_step_to_the_last_without_a_word_to_the_s
     tab.get_by_role("radio", name="Architecture", exact=True).click()
     tab.locator(".js-plotly-plot").first.wait_for()
     fits_a_phone(tab)
+
+
+def test_pointing_at_the_plane_tells_the_point_and_each_models_answer_there(visit, app, run):
+    tab = visit(f"/inside?run={run.id}&view=Boundaries")
+    expect(tab.get_by_test_id("step")).to_have_text("Step 60 of 60")
+    panel, said = tab.get_by_test_id("panel-control"), tab.get_by_test_id("said")
+    panel.scroll_into_view_if_needed()
+    expect(said).to_contain_text("Point at the plane")
+    kept = insides.read(Shelf(app.home / "artifacts").get(run.result.artifacts[insides.ROLE]))
+    tab.get_by_test_id("points").uncheck()
+    before = {name: ink(tab, name) for name in ARMS}
+    box = panel.bounding_box()
+    tab.mouse.move(box["x"] + 0.05 * box["width"], box["y"] + 0.25 * box["height"])
+    (left, low), (right, high) = kept.boundaries.low, kept.boundaries.high
+    row, column = round(0.75 * 55), round(0.05 * 55)
+    place = re.match(r"At \((\S+), (\S+)\): teacher says (\w+), ", said.inner_text())
+    assert [float(each.replace("−", "-")) for each in place.groups()[:2]] == pytest.approx(
+        [left + 0.05 * (right - left), low + 0.75 * (high - low)], abs=0.03
+    )
+    assert place[3] == ("upper", "lower")[kept.boundaries.chosen["teacher"][-1][row][column]]
+    sure = 100 * kept.boundaries.sure["distilled"][-1][row][column]
+    told = re.search(r"(\d+) %\.$", said.inner_text())
+    assert int(told[1]) == pytest.approx(sure, abs=1)
+    assert all(ink(tab, name) != drawn for name, drawn in before.items())
+    with tab.expect_download() as picture:
+        tab.get_by_test_id("svg").click()
+    drawn = picture.value.path().read_text()
+    assert ">points. Step 60 of 60. Full colour: sure; faint: in doubt.</text>" in drawn
+    assert all(f">{words}</text>" in drawn for words in ("upper", "lower"))
+    tab.mouse.move(box["x"] - 5, box["y"] - 5)
+    expect(said).to_contain_text("Point at the plane")
+    assert {name: ink(tab, name) for name in ARMS} == before
