@@ -17,6 +17,9 @@ from kdcore.result import STUDENTS, ArmName
 FOR, AGAINST = "#E69F00", "#56B4E9"
 """Evidence, in the colours of no model."""
 
+CLEAR = ([0.5, "rgba(86,180,233,0)"], [0.5, "rgba(230,159,0,0)"])
+"""No evidence: what lies below is seen as it is, and each side fades in a colour of its own."""
+
 MORE_COLOURS = ("#882255", "#44AA99", "#DDCC77", "#8877DD")
 ACROSS = 8
 """First weights side by side."""
@@ -135,26 +138,26 @@ def _coloured(weights: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def saliency(
-    lost: NDArray[np.float32], picture: str, arm: ArmName, words: str, name: str
+    lost: NDArray[np.float32], sketch: str, arm: ArmName, words: str, name: str
 ) -> go.Figure:
-    """The pixels (H, W) on which a model's belief in a class rests, over the picture itself.
+    """The pixels (H, W) on which a model's belief in a class rests, over a sketch of it.
 
-    picture: an address that an <img> takes; words: what the model believes; name: of the class.
+    sketch: an address that an <img> takes; words: what the model believes; name: of the class.
     """
     height, width = lost.shape
     most = max(float(np.abs(lost).max()), 1e-6)
     heat = {
         "type": "heatmap",
         "z": lost,
-        "colorscale": [[0, AGAINST], [0.5, "rgba(128,128,128,0)"], [1, FOR]],
+        "colorscale": [[0, AGAINST], *CLEAR, [1, FOR]],
         **{"zmin": -most, "zmax": most, "opacity": 0.9},
         "hovertemplate": f"Covered here, {name} loses %{{z:.2f}} nats of log-odds<extra></extra>",
         "colorbar": {"thickness": 10, "title": {"text": "nats"}},
     }
     below = {
-        "source": picture,
+        "source": sketch,
         **{"xref": "x", "yref": "y", "x": -0.5, "y": -0.5, "sizex": width, "sizey": height},
-        **{"sizing": "stretch", "layer": "below", "opacity": 0.3},
+        **{"sizing": "stretch", "layer": "below"},
     }
     axis = {"title": {"text": "pixel"}, "showgrid": False, "zeroline": False, "nticks": 5}
     across = {**axis, "range": [-0.5, width - 0.5], "constrain": "domain"}

@@ -36,6 +36,9 @@ PICTURE = (
 PIXELS = 240
 """A small picture is drawn so large, pixel by pixel, or a browser would smooth it."""
 
+SKETCHED = 120
+"""The alpha of the darkest ink, of 255: enough to be seen through colours."""
+
 Salient = dict[ArmName, looking.Saliency]
 
 
@@ -57,20 +60,21 @@ def saliency(run: Run, files: Files) -> None:
         return
     sample, of = _sample_and_class(run, files, kept)
     found = salient(tuple(names.items()), files, sample, of, macs)
-    source = _source(kept.inputs[sample])
+    picture = kept.inputs[sample]
+    drawing = _address(sketch(picture))
     left, *columns = st.columns([1, *[2] * len(found)])
     with left:
-        _itself(kept, sample, source)
+        _itself(kept, sample, _address(picture))
     for column, (arm, each) in zip(columns, found.items(), strict=True):
         with column:
             alt = f"The pixels on which {LOOKS[arm].label.lower()}'s answer rests."
-            figure(_drawn(kept, sample, source, arm, each, macs), f"saliency-{arm}", alt)
+            figure(_drawn(kept, sample, drawing, arm, each, macs), f"saliency-{arm}", alt)
     table_download(lambda: salient_rows(found), "saliency", "All windows as CSV")
     st.caption(
         "A square is covered with the training samples' mean, and the model asked again; each "
         "pixel has the mean over the squares that cover it (Zeiler and Fergus, 2013). Orange: "
-        "without it the model believes less in the class, in nats of log-odds; blue: more. Each "
-        "model has a scale of its own."
+        "without it the model believes less in the class, in nats of log-odds; blue: more. Grey "
+        "is the picture's ink. Each model has a scale of its own."
     )
     if "teacher" not in found:
         st.caption(f"{why_no_teacher(run)}: the two students are shown.")
@@ -117,14 +121,14 @@ def salient(names: Names, files: Files, sample: int, of: int | None, macs: int) 
 
 
 def _drawn(
-    kept: Answers, sample: int, source: str, arm: ArmName, found: looking.Saliency, macs: int
+    kept: Answers, sample: int, drawing: str, arm: ArmName, found: looking.Saliency, macs: int
 ) -> go.Figure:
-    """One model's saliency over the picture, which is at that address."""
+    """One model's saliency over the sketch at that address."""
     height, width = kept.inputs[sample].shape[1:]
     over = looking.windows(height, width, macs)
     lost = looking.by_pixel(found, over, height, width)
     name = kept.class_names[found.place]
-    return inside_charts.saliency(lost, source, arm, f"{name}, {100 * found.share:.0f} %", name)
+    return inside_charts.saliency(lost, drawing, arm, f"{name}, {100 * found.share:.0f} %", name)
 
 
 def salient_rows(salient: Salient) -> pd.DataFrame:
@@ -144,8 +148,22 @@ def _itself(kept: Answers, sample: int, source: str) -> None:
     )
 
 
-def _source(picture: np.ndarray) -> str:
-    """A picture (C, H, W) as an address, its pixels large enough to stay squares."""
+def sketch(picture: np.ndarray) -> np.ndarray:
+    """A picture (C, H, W) in grey that leaves its ground empty: (2, H, W), grey and alpha.
+
+    The ground is what most pixels are near; what lies over the sketch keeps its own colours there.
+    """
+    bright = picture.mean(0)
+    ink = np.abs(bright - np.median(bright))
+    alpha = SKETCHED * ink / max(float(ink.max()), 1e-6)
+    return np.stack([np.full_like(alpha, 128), alpha]).astype(np.uint8)
+
+
+def _address(picture: np.ndarray) -> str:
+    """A picture (C, H, W) as an address, its pixels large enough to stay squares.
+
+    One channel is grey, two are grey and alpha, three are colours.
+    """
     times = max(1, PIXELS // max(picture.shape[1:]))
     large = picture.repeat(times, 1).repeat(times, 2)
     file = io.BytesIO()

@@ -3,10 +3,12 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from kdcore import insides
 from kdcore.result import ARMS
+from pages.parts.saliency import SKETCHED, sketch
 from tests.pages.seen import said
 
 INSIDE = "pages/inside.py"
@@ -150,3 +152,14 @@ def test_a_file_that_is_gone_is_a_sentence(open_app, finished, settings):
     app = open_app(INSIDE)
     assert not app.exception
     assert "is gone" in app.error[0].value
+
+
+def test_a_sketch_leaves_the_ground_of_a_picture_empty_be_it_dark_or_bright():
+    ink = np.zeros((1, 4, 4), np.uint8)
+    ink[0, 1, 1:3] = 250, 125
+    for picture in (ink, 255 - ink, np.repeat(ink, 3, 0)):
+        grey, alpha = sketch(picture)
+        assert (grey == 128).all()
+        assert alpha[1].tolist() == [0, SKETCHED, SKETCHED // 2, 0]
+        assert alpha.sum() == alpha[1].sum()
+    assert not sketch(np.full((1, 2, 2), 7, np.uint8))[1].any()
