@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Row, Table, insert, select
 
-from kdcore.errors import RunError
 from kdcore.runs import rows
-from kdcore.runs.records import LISTED, Silent, State
+from kdcore.runs.records import LISTED, Silent, State, Work
 from kdcore.runs.store import Store
 
-
-class Snapshot(rows.Attempt, Protocol):
-    """A snapshot of a row that people gave a name."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def state(self) -> State: ...
-    @property
-    def ended(self) -> bool: ...
-
-
-J = TypeVar("J", bound=Snapshot)
+J = TypeVar("J", bound=Work)
 
 
 class Jobs(Generic[J]):
@@ -56,14 +43,6 @@ class Jobs(Generic[J]):
         with self._store.begin() as connection:
             connection.execute(insert(self._table).values(values))
         return self.get(job_id)
-
-    def _refuse_unended(self, job_id: str) -> None:
-        """Raises RunError where there is something left to stop before it can be deleted."""
-        found = self.get(job_id)
-        if not found.ended:
-            raise RunError(
-                f"{self._what} {found.name!r} is {found.state}; stop it before you delete it"
-            )
 
     # commands of a worker
 

@@ -26,7 +26,16 @@ from kdcore.pipeline import Pipeline
 from kdcore.result import Event, Progress
 from kdcore.runs import rows
 from kdcore.runs.jobs import Jobs
-from kdcore.runs.records import GALLERY, LISTED, RESTARTABLE, UNFINISHED, Listed, State, unreadable
+from kdcore.runs.records import (
+    LISTED,
+    RESTARTABLE,
+    UNFINISHED,
+    Listed,
+    State,
+    Work,
+    deletable,
+    unreadable,
+)
 from kdcore.runs.schema import artifacts, pipeline_events, pipeline_files, pipelines
 from kdcore.runs.store import Store
 from kdcore.waterfall import Lap, PipelineResult, files_of
@@ -60,7 +69,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class PipelineRun:
+class PipelineRun(Work):
     """A snapshot of a pipeline. Times are seconds since the epoch.
 
     members: one for each of its settings, a single one without axes; place: the one that is worked
@@ -81,16 +90,6 @@ class PipelineRun:
     members: tuple[Member, ...]
     error: str | None
     cluster: str | None
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.state not in UNFINISHED
-
-    @property
-    def shown(self) -> bool:
-        """Whether it comes with the project, to be looked at, and was not run here."""
-        return self.id.startswith(GALLERY)
 
 
 class Pipelines(Jobs[PipelineRun]):
@@ -125,12 +124,7 @@ class Pipelines(Jobs[PipelineRun]):
 
     def delete(self, pipeline_id: str) -> tuple[str, ...]:
         """Delete an ended pipeline; returns the names of files that nothing else needs."""
-        self._refuse_unended(pipeline_id)
-        if (found := self.get(pipeline_id)).shown:
-            raise RunError(
-                f"pipeline {found.name!r} is from the gallery, which comes with the project; set "
-                "KDCORE_GALLERY to another folder to be without it"
-            )
+        deletable("pipeline", self.get(pipeline_id))
         name, of = pipeline_files.c.name, pipeline_files.c.pipeline_id
         with self._store.begin() as connection:
             others = select(name).where(of != pipeline_id)

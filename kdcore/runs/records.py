@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import Row
 
-from kdcore.errors import StoreError
+from kdcore.errors import RunError, StoreError
 from kdcore.recipe import Recipe
 from kdcore.result import Progress, Result
 
@@ -24,8 +24,27 @@ LISTED = 200
 """A list holds so many runs at most; a filter finds the others."""
 
 
+class Work:
+    """What a record tells of itself whatever the work is: a run, a search or a pipeline."""
+
+    id: str
+    name: str
+    state: State
+    attempt: int
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it by itself."""
+        return self.state not in UNFINISHED
+
+    @property
+    def shown(self) -> bool:
+        """Whether it comes with the project, to be looked at, and was not run here."""
+        return self.id.startswith(GALLERY)
+
+
 @dataclass(frozen=True)
-class Run:
+class Run(Work):
     """A snapshot of one run. Times are seconds since the epoch; `cluster` is the one it was handed
     to, None before; `sweep_id` and `place` say of which sweep it is which
     member, if it is one.
@@ -50,19 +69,9 @@ class Run:
     sweep_id: str | None = None
     place: int | None = None
 
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.state not in UNFINISHED
-
-    @property
-    def shown(self) -> bool:
-        """Whether it comes with the project, to be looked at, and was not run here."""
-        return self.id.startswith(GALLERY)
-
 
 class Silent(NamedTuple):
-    """An unfinished run that is not heard of: its id, its task's key, and whom it was handed to."""
+    """Unfinished work that is not heard of: its id, its task's key, and whom it was handed to."""
 
     run_id: str
     task: str
@@ -79,7 +88,7 @@ class Ended(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A run in a list to choose from; created: seconds since the epoch."""
+    """A run or pipeline in a list to choose from; created: seconds since the epoch."""
 
     id: str
     name: str
@@ -124,3 +133,14 @@ def unreadable(what: str, row: Row[Any], error: Exception) -> StoreError:
         f"{what} {row.name!r} ({row.id}) cannot be read by this version of kdcore: {error}; "
         "update kdcore"
     )
+
+
+def deletable(what: str, found: Work, how: str = "stop") -> None:
+    """Raise RunError, a sentence, where work cannot be deleted; how: what ends it first."""
+    if found.shown:
+        raise RunError(
+            f"{what} {found.name!r} is from the gallery, which comes with the project; set "
+            "KDCORE_GALLERY to another folder to be without it"
+        )
+    if not found.ended:
+        raise RunError(f"{what} {found.name!r} is {found.state}; {how} it before you delete it")

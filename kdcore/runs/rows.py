@@ -9,28 +9,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Row, Table, select, update
 
 from kdcore.errors import RunError, StoreError
-from kdcore.runs.records import UNFINISHED, Silent, State
+from kdcore.runs.records import UNFINISHED, Silent, State, Work
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class Attempt(Protocol):
-    """A snapshot of a row: which one, and which attempt at it."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def attempt(self) -> int: ...
-
-
-def mine(table: Table, of: Attempt) -> tuple[ColumnElement[bool], ...]:
+def mine(table: Table, of: Work) -> tuple[ColumnElement[bool], ...]:
     """Where the row is that this attempt is under way on; nowhere once a later one has begun."""
     return table.c.id == of.id, table.c.attempt == of.attempt, table.c.state == "running"
 
@@ -54,7 +45,7 @@ def stop(connection: Connection, table: Table, row_id: str) -> None:
     )
 
 
-def told(connection: Connection, table: Table, of: Attempt, values: dict[str, Any]) -> bool:
+def told(connection: Connection, table: Table, of: Work, values: dict[str, Any]) -> bool:
     """Write a sign of life and what is new; whether this attempt is still the one that counts."""
     heard = {"heartbeat": time.time(), **values}
     return bool(connection.execute(update(table).where(*mine(table, of)).values(heard)).rowcount)

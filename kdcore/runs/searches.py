@@ -27,7 +27,7 @@ from kdcore.errors import RunError, StoreError
 from kdcore.recipe import Recipe
 from kdcore.runs import rows
 from kdcore.runs.jobs import Jobs
-from kdcore.runs.records import RESTARTABLE, UNFINISHED, Run, State, unreadable
+from kdcore.runs.records import RESTARTABLE, UNFINISHED, Run, State, Work, deletable, unreadable
 from kdcore.runs.schema import LOCK, runs, searches
 from kdcore.runs.store import Store
 from kdcore.search import Search, Standing, Tried
@@ -48,7 +48,7 @@ STUDIES = 16
 
 
 @dataclass(frozen=True)
-class SearchRun:
+class SearchRun(Work):
     """A snapshot of a search. Times are seconds since the epoch; seconds: of its budget, used up;
     tested: the trial whose test figure was taken, by the run `test_run`; handed: how often it was
     handed over to a worker.
@@ -70,11 +70,6 @@ class SearchRun:
     tested: int | None
     test_run: str | None
     handed: int
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will happen to it by itself."""
-        return self.state not in UNFINISHED
 
 
 class Searches(Jobs[SearchRun]):
@@ -145,7 +140,7 @@ class Searches(Jobs[SearchRun]):
         """Delete it with its trials; the run of its test figure stays."""
         import optuna
 
-        self._refuse_unended(search_id)
+        deletable("search", self.get(search_id))
         self._studies.pop(search_id, None)
         with suppress(KeyError), optuna_plainly():
             optuna.delete_study(study_name=search_id, storage=self._storage)

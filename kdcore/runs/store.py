@@ -38,6 +38,7 @@ from kdcore.runs.records import (
     Run,
     Silent,
     State,
+    deletable,
     run_of,
 )
 from kdcore.runs.schema import artifacts, catalogues, events, pipeline_files, runs
@@ -149,14 +150,7 @@ class Store(Readers):
 
     def delete(self, run_id: str) -> tuple[str, ...]:
         """Delete an ended run; returns the names of files that no other run or pipeline needs."""
-        run = self.get(run_id)
-        if run.shown:
-            raise RunError(
-                f"run {run.name!r} is from the gallery, which comes with the project; set "
-                "KDCORE_GALLERY to another folder to be without it"
-            )
-        if not run.ended:
-            raise RunError(f"run {run.name!r} is {run.state}; cancel it before you delete it")
+        deletable("run", self.get(run_id), "cancel")
         with self.begin() as connection:
             mine = select(artifacts.c.name).where(artifacts.c.run_id == run_id)
             others = select(artifacts.c.name).where(artifacts.c.run_id != run_id)

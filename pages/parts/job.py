@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import streamlit as st
 
@@ -69,3 +70,18 @@ def queued(created: float, closing: str) -> None:
     ahead = store().waiting(before=created)
     waiting = f"Queued, {ahead} ahead." if ahead else "Waiting for a worker."
     st.progress(0.0, text=f"{waiting} {closing}")
+
+
+def gallery_badge(shown: bool) -> None:
+    """Beside a name, where it comes from, if that is the gallery."""
+    if shown:
+        st.badge("from the gallery", icon=":material/collections:", color="gray")
+
+
+def made_there(what: str, created: float, machine: Mapping[str, str | int], then: str) -> None:
+    """When and on what machine something of the gallery's was made, and what to do here."""
+    made = datetime.fromtimestamp(created)
+    st.caption(
+        f"A real {what}, made on {made:%d %B %Y} on {machine['system']} with {machine['cores']} "
+        f"cores. {then}"
+    )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import streamlit as st
 
 from kdcore.pipeline import told
@@ -15,6 +13,8 @@ from pages.parts.deeds import attempt
 from pages.parts.job import (
     again_button,
     delete_popover,
+    gallery_badge,
+    made_there,
     queued,
     settings_download,
     stop_button,
@@ -34,9 +34,11 @@ def header(run: PipelineRun) -> None:
     """Its name, where it was made, and what can be done with it now."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(verbatim(run.name), anchor=False, width="content")
-        if run.shown:
-            st.badge("from the gallery", icon=":material/collections:", color="gray")
-    _made(run)
+        gallery_badge(run.shown)
+    results = [member.result for member in run.members if member.result is not None]
+    if run.shown and results:
+        then = "Press *Compress* to run your own here."
+        made_there("pipeline", run.created, results[0].machine, then)
     with st.container(horizontal=True, vertical_alignment="center"):
         if not run.ended:
             stop_button(
@@ -49,17 +51,6 @@ def header(run: PipelineRun) -> None:
         if run.ended and not run.shown:
             words = "Its models go with it; the run that it started from stays."
             delete_popover(words, _delete, run.id)
-
-
-def _made(run: PipelineRun) -> None:
-    """When and on what machine the gallery's was made."""
-    results = [member.result for member in run.members if member.result is not None]
-    if run.shown and results:
-        made, machine = datetime.fromtimestamp(run.created), results[0].machine
-        st.caption(
-            f"A real pipeline, made on {made:%d %B %Y} on {machine['system']} with "
-            f"{machine['cores']} cores. Press *Compress* to run your own here."
-        )
 
 
 def _delete(pipeline_id: str) -> None:

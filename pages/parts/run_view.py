@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pandas as pd
 import streamlit as st
 
@@ -16,7 +14,14 @@ from pages.parts.cards import card
 from pages.parts.devices import devices, of_run
 from pages.parts.distributions import distributions
 from pages.parts.handover import handover
-from pages.parts.job import again_button, queued, settings_download, stop_button
+from pages.parts.job import (
+    again_button,
+    gallery_badge,
+    made_there,
+    queued,
+    settings_download,
+    stop_button,
+)
 from pages.parts.look import figure, picture_format
 from pages.parts.moments import temperatures
 from pages.parts.scheme_form import chain
@@ -92,8 +97,7 @@ def _kept_points(run_id: str, attempt: int) -> pd.DataFrame:
 def _header(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(verbatim(run.name), anchor=False, width="content")
-        if run.shown:
-            st.badge("from the gallery", icon=":material/collections:", color="gray")
+        gallery_badge(run.shown)
         st.space("stretch")
         if not run.ended:
             stop_button("Cancel", runner().cancel, run.id, requested=run.stop_requested)
@@ -103,11 +107,8 @@ def _header(run: Run) -> None:
             recipe_download(run)
             handover(run)
     if run.shown and run.result is not None:
-        made, machine = datetime.fromtimestamp(run.created), run.result.machine
-        st.caption(
-            f"A real run, made on {made:%d %B %Y} on {machine['system']} with {machine['cores']} "
-            "cores. Press *Distill* to run your own settings here."
-        )
+        then = "Press *Distill* to run your own settings here."
+        made_there("run", run.created, run.result.machine, then)
     if run.state == "queued":
         queued(run.created, CLOSING)
     elif run.state == "running":
