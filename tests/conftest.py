@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -29,15 +30,25 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     return scheduler(config, log)
 
 
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Iterator[int]]:
+    """Where each test has its home, and the next one's number."""
+    return tmp_path_factory.mktemp("homes"), count()
+
+
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test reads or writes what the user keeps."""
-    folder = tmp_path / "home"
-    monkeypatch.setenv("KDCORE_HOME", str(folder))
-    monkeypatch.setenv("KDCORE_GALLERY", str(tmp_path / "no gallery"))
-    for variable in ("KDCORE_DATABASE_URL", "KDCORE_SCHEDULER", "KDCORE_TRACE"):
-        monkeypatch.delenv(variable, raising=False)
-    return folder
+def home(homes: tuple[Path, Iterator[int]]) -> Iterator[Path]:
+    """No test reads or writes what the user keeps.
+
+    The folder is not made: most tests write nothing, and making it took them longer than they do.
+    """
+    folder = homes[0] / str(next(homes[1]))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("KDCORE_HOME", str(folder))
+        patched.setenv("KDCORE_GALLERY", f"{folder}, no gallery")
+        for variable in ("KDCORE_DATABASE_URL", "KDCORE_SCHEDULER", "KDCORE_TRACE"):
+            patched.delenv(variable, raising=False)
+        yield folder
 
 
 @pytest.fixture(scope="session", autouse=True)
