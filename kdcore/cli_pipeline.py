@@ -95,11 +95,11 @@ def _write_member(folder: Path, result: PipelineResult, shelf: Shelf) -> None:
     if result.sensitivity:
         sensitivity_table(result).to_csv(folder / "sensitivity.csv", index=False)
     for number, row in enumerate(result.rows):
-        name = "".join(letter if letter.isalnum() else "-" for letter in row.name)
+        words = "".join(letter if letter.isalnum() else " " for letter in row.name).split()
+        name = "-".join([str(number), *words])
         for artifact in (row.file.onnx, row.file.weights, row.file.packed):
             if artifact:
-                target = folder / f"{number}-{name}{Path(artifact).suffix}"
-                target.write_bytes(shelf.get(artifact))
+                (folder / f"{name}{Path(artifact).suffix}").write_bytes(shelf.get(artifact))
 
 
 def _unwritten(out: Path, error: OSError) -> HomeError:

@@ -296,7 +296,7 @@ def test_a_pipeline_prints_a_line_for_each_model_and_writes_them(quick, tmp_path
     assert printed.model.tolist() == [row.name for row in result.rows]
     assert printed.bytes.tolist() == [row.bytes for row in result.rows]
     assert len(told.err.splitlines()) == len(result.rows) == 5
-    assert (out / "3-prune-50--of-the-channels.onnx").stat().st_size == result.rows[3].bytes
+    assert (out / "3-prune-50-of-the-channels.onnx").stat().st_size == result.rows[3].bytes
     assert (out / "4-share-weights-by-5-bits.packed").stat().st_size == result.rows[4].bytes
     assert Pipeline.load(out / "pipeline.json").stages == Pipeline.load(path).stages
 
