@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -26,11 +26,15 @@ LINK = "compare.link"
 
 @dataclass(frozen=True)
 class Followed:
-    """A link's runs as it spells them, those of them that are shown, and what is wrong with it."""
+    """A link's runs as it spells them, those of them that are shown, and what is wrong with it.
+
+    lost: the reference that it names, if that is none of them.
+    """
 
     asked: str
     shown: list[str]
     wrong: tuple[str, ...] = ()
+    lost: str = ""
 
 
 def pick_runs() -> tuple[list[Run], int]:
@@ -58,6 +62,8 @@ def pick_runs() -> tuple[list[Run], int]:
         )
     with right:
         reference = _reference(chosen, known)
+    if reference == 0 and len(chosen) >= FEWEST:
+        said += _no_reference()
     for sentence in said:
         st.warning(sentence, icon=":material/link_off:")
     st.session_state[KEPT] = chosen
@@ -115,6 +121,8 @@ def _follow(known: Collection[str]) -> tuple[str, ...]:
         state[CHOSEN] = list(followed.shown)
         wanted = st.query_params.get("reference", "")
         state[REFERENCE] = wanted if wanted in followed.shown else None
+        if wanted not in followed.shown:
+            state[LINK] = followed = replace(followed, lost=wanted)
     else:  # one may have been deleted meanwhile
         chosen = state.get(CHOSEN, state.get(KEPT, []))
         state[CHOSEN] = [each for each in chosen if each in known or not _why_not(each)]
@@ -133,6 +141,17 @@ def _read(asked: str, known: Collection[str]) -> Followed:
             f"the first {MOST} are shown."
         )
     return Followed(asked, good[:MOST], tuple(wrong))
+
+
+def _no_reference() -> tuple[str, ...]:
+    """What to say where the link names a reference that is not shown; nothing where all is well."""
+    followed: Followed | None = st.session_state.get(LINK)
+    if followed is None or not followed.lost:
+        return ()
+    return (
+        f"The reference {verbatim(repr(followed.lost[:40]))} in this link is none of the runs "
+        "shown: the others are held against A. Choose another one under Reference.",
+    )
 
 
 def _why_not(run_id: str) -> str:

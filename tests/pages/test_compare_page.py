@@ -87,6 +87,14 @@ def test_the_reference_may_be_taken_away_and_another_stands_in(look, two):
     assert app.selectbox(key="compare.reference").value == two[0].id
 
 
+def test_a_reference_that_is_none_of_the_runs_is_said_until_another_is_chosen(look, two):
+    app = look(*two, reference="zzz")
+    assert "The reference 'zzz' in this link is none of the runs shown" in app.warning[0].value
+    assert app.selectbox(key="compare.reference").value == two[0].id
+    app.selectbox(key="compare.reference").set_value(two[1].id).run()
+    assert not app.warning
+
+
 def test_a_deleted_run_in_the_link_is_said_and_the_others_are_shown(look, two):
     app = look(*two, "0123456789")
     assert "The run '0123456789' in this link is not here" in app.warning[0].value
