@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
@@ -23,6 +25,9 @@ from kdcore.uploads import OwnTeacher
 
 P = ParamSpec("P")
 
+EARLY_SECONDS = 3.0
+"""After the start: the first page is drawn by then."""
+
 SOURCES = ("task", "noise")
 """What unlabelled samples may come from besides another task."""
 
@@ -32,7 +37,16 @@ def runner() -> Runner:
     """The app's one runner, shared by all its visitors; its store holds the gallery."""
     found = Runner(Settings.from_environment())
     bring_in(found.store, found.shelf, found.settings.gallery)
+    early = threading.Timer(EARLY_SECONDS, _import_early)
+    early.daemon = True
+    early.start()
     return found
+
+
+def _import_early() -> None:
+    """Import what the first press of some views would wait half a second for."""
+    for name in ("scipy.stats", "scipy.cluster.hierarchy"):
+        importlib.import_module(name)
 
 
 def store() -> Store:
