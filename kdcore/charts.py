@@ -90,10 +90,10 @@ def accuracy_curves(points: pd.DataFrame, steps: int) -> go.Figure:
     return _style(figure, title, "validation accuracy", steps)
 
 
-def awaited(title: str, words: str) -> go.Figure:
-    """An empty chart that says what will be drawn here."""
+def awaited(title: str, words: str, across: str = "step") -> go.Figure:
+    """An empty chart that says what will be drawn here, and over what."""
     figure = go.Figure()
-    figure.update_xaxes(range=[0, 1], showticklabels=False, title="step")
+    figure.update_xaxes(range=[0, 1], showticklabels=False, title=across)
     figure.update_yaxes(range=[0, 1], showticklabels=False)
     figure.add_annotation(text=words, x=0.5, y=0.5, showarrow=False, opacity=0.7)
     return framed(figure, title)
@@ -136,8 +136,11 @@ def gradient_shares(points: pd.DataFrame) -> dict[str, float]:
     return {str(name).removeprefix(SHARE): float(value) for name, value in last.items()}
 
 
-def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
-    """Test accuracy (mean ± sd) against "size" (kB on disk) or "latency" (ms, batch of 1)."""
+def cost_scatter(arms: dict[ArmName, Arm], cost: str, whose: str = "this") -> go.Figure:
+    """Test accuracy (mean ± sd) against "size" (kB on disk) or "latency" (ms, batch of 1).
+
+    whose: on which machine the latency was taken.
+    """
     figure = go.Figure()
     unit = "kB" if cost == "size" else "µs"
     for name in ARMS:
@@ -159,7 +162,7 @@ def cost_scatter(arms: dict[ArmName, Arm], cost: str) -> go.Figure:
         )
     title, axis = {
         "size": ("What does a kilobyte buy?", "file size, kB"),
-        "latency": ("What does a microsecond buy?", "latency, µs, batch of 1, on this machine"),
+        "latency": ("What does a microsecond buy?", f"latency, µs, batch of 1, on {whose} machine"),
     }[cost]
     figure.update_xaxes(title=axis, **by_factors(trace.x[0] for trace in figure.data))
     figure.update_yaxes(title="test accuracy", ticksuffix=" %")

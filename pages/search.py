@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from kdcore import charts
 from kdcore.errors import RunError
 from kdcore.search import Search
 from pages.parts.bring_into_view import bring_into_view, launched
@@ -46,7 +47,19 @@ def welcome() -> None:
         "touched.\n\n"
         "When you have chosen a setting, its **test figure** is taken once, with five seeds and "
         "beside the same student without a teacher. It is usually a little lower: the best of "
-        "many was lucky as well."
+        "many was lucky as well.\n\n"
+        "Press **Search** as it stands, and temperature, weight and learning rate are looked for, "
+        "until one of the limits below *Stop after* is reached. You see accuracy rise setting by "
+        "setting, then which of them matter and which values do well; you may stop, go on, and "
+        "close this tab."
+    )
+    st.plotly_chart(
+        charts.awaited(
+            "How good is the best so far?", "accuracy on validation, as they are tried", "setting"
+        ),
+        key="search.awaited",
+        config={"displayModeBar": False, "staticPlot": True},
+        alt="An empty chart, waiting for a search.",
     )
     show_list()
 

@@ -61,7 +61,10 @@ def welcome() -> DeltaGenerator:
         "Every combination of the values on the left is trained for real, with and without the "
         "teacher, over the same seeds. The map fills cell by cell: where the teacher helps, where "
         "it hurts, and where the seeds cannot tell.\n\n"
-        "Small dense students learn side by side, so that twenty-five settings take seconds."
+        "Small dense students learn side by side, so that twenty-five settings take seconds; how "
+        "long yours take stands below the button, by a short trial. Press it as it stands, or "
+        "begin with an example: **How long?** asks how learning rate and steps decide whether "
+        "the teacher helps at all."
     )
     blank = st.empty()
     earlier()

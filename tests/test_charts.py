@@ -160,6 +160,9 @@ def test_a_scatter_places_each_model_by_its_cost_and_accuracy():
         marker = named(size, look.short).marker
         assert (marker.color, marker.symbol) == (look.colour, look.marker)
     latency = charts.cost_scatter(result().arms, "latency")
+    assert latency.layout.xaxis.title.text.endswith("on this machine")
+    elsewhere = charts.cost_scatter(result().arms, "latency", "the gallery's")
+    assert elsewhere.layout.xaxis.title.text.endswith("on the gallery's machine")
     assert list(named(latency, "Teacher").x) == [4]
     assert [figure.layout.xaxis.type for figure in (size, latency)] == ["log", "log"]
 

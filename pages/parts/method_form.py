@@ -5,6 +5,7 @@ Each widget keeps its value in the session under `form.<field>`, as in `recipe_f
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from typing import Any, NamedTuple
 
@@ -56,13 +57,34 @@ def method_form(catalogue: Catalogue, networks: Networks) -> None:
     )
     method = catalogue.method(st.session_state["form.method"])
     st.caption(explained(method))
-    if any(each.takes_temperature for each in _chosen(catalogue)):
-        slider("Temperature T", "temperature", bounds(Recipe, "temperature"))
+    _temperature(catalogue)
     _weights(method)
     for each in method.own_knobs:
         knob(words(each.name).capitalize(), f"method.{method.name}", each)
     _more_terms(catalogue, [each for each in fitting if each.name != method.name and each.formula])
     _schedules(catalogue)
+
+
+def _temperature(catalogue: Catalogue) -> None:
+    """The slider, where any of the methods softens by it; its help says which do."""
+    chosen = _chosen(catalogue)
+    soften = [each.title for each in chosen if each.takes_temperature]
+    if not soften:
+        return
+    help = (
+        f"In {_listed(soften)}, logits are divided by T before they become probabilities: the "
+        "larger T, the more the wrong classes weigh. The term is multiplied by T², so that its "
+        "pull does not fade."
+    )
+    others = [each.title for each in chosen if each.formula and not each.takes_temperature]
+    if others:
+        help += f" T has no effect in {_listed(others)}."
+    limits = replace(bounds(Recipe, "temperature"), help=help)
+    slider("Temperature T", "temperature", limits)
+
+
+def _listed(titles: list[str]) -> str:
+    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
 
 
 def take_defaults(catalogue: Catalogue) -> None:

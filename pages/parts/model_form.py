@@ -54,6 +54,12 @@ def pick_model(catalogue: Catalogue, task: TaskRecord, role: str, title: str) ->
             ),
             help=f"Not for this data:\n{reasons}" if reasons else None,
         )
+    else:
+        only = catalogue.architecture(fitting[0]).title
+        st.markdown(
+            f"{title}: **{only}**, the only network for this data.",
+            help=f"Not for this data:\n{reasons}" if reasons else None,
+        )
     name = st.session_state[key]
     if name in own:
         st.caption(verbatim(own[name].about))

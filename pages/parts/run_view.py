@@ -246,7 +246,7 @@ def _costs(result: Result, whose: str) -> None:
     for column, cost in zip(st.columns(2), ("size", "latency"), strict=True):
         with column:
             figure(
-                charts.cost_scatter(result.arms, cost),
+                charts.cost_scatter(result.arms, cost, whose),
                 f"accuracy-{cost}",
                 f"Test accuracy of the three models against their {cost}.",
                 lambda: charts.cost_rows(result.arms),

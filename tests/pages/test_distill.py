@@ -205,6 +205,13 @@ def test_every_architecture_that_fits_can_be_chosen_with_its_own_knobs(open_app,
     assert run.recipe.teacher.options == {"size": "16-1"}
 
 
+def test_where_only_one_network_reads_the_data_its_name_stands_in_the_pickers_place(open_app):
+    app = open_app()
+    app.selectbox(key="form.task").set_value("moons").run()
+    assert "Teacher: **MLP**, the only network for this data." in words(app)
+    assert "Student: **MLP**, the only network for this data." in words(app)
+
+
 def test_a_knob_of_one_architecture_does_not_turn_anothers(open_app):
     app = open_app()
     app.selectbox(key="form.student.architecture").set_value("resnet_cifar").run()

@@ -68,6 +68,15 @@ def test_the_temperature_is_there_for_methods_that_take_it(open_app, name, shown
     assert ("form.temperature" in [slider.key for slider in app.slider]) == shown
 
 
+def test_the_temperatures_help_says_in_which_terms_it_has_an_effect(open_app):
+    app = open_app()
+    assert "In Soft targets (KD), logits are divided" in app.slider(key="form.temperature").help
+    app = with_cnns(app)
+    app.multiselect(key="form.extra").set_value(["fitnet"]).run()
+    title = read_catalogue().method("fitnet").title
+    assert f"T has no effect in {title}." in app.slider(key="form.temperature").help
+
+
 def test_methods_are_grouped_by_what_they_transfer(open_app):
     titles = open_app().selectbox(key="form.method").options
     groups = [title.split(":")[0] for title in titles]
