@@ -54,9 +54,7 @@ def welcome() -> None:
         "close this tab."
     )
     st.plotly_chart(
-        charts.awaited(
-            "How good is the best so far?", "accuracy on validation, as they are tried", "setting"
-        ),
+        charts.awaited("How good is the best so far?", "accuracy on validation so far", "setting"),
         key="search.awaited",
         config={"displayModeBar": False, "staticPlot": True},
         alt="An empty chart, waiting for a search.",
