@@ -61,7 +61,7 @@ def test_choose_distill_read_and_compare(visit, store):
     for arm in ("teacher", "control", "distilled"):
         percent = re.compile(r"^\d\d\.\d(\s±\s\d+\.\d)?\s%$")
         expect(tab.locator(f"[data-arm={arm}]").first).to_have_text(percent, use_inner_text=True)
-    expect(tab.get_by_text(re.compile(r"^[\d.]+ kB$"))).to_have_count(3)
+    expect(tab.get_by_text(re.compile(r"^[\d.]+\skB$"))).to_have_count(3)
 
     slider = tab.get_by_role("slider", name="Temperature T").first
     slider.focus()
