@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pandas as pd
@@ -12,6 +13,7 @@ from kdcore import charts, uploads
 from kdcore.catalogue import Catalogue, TaskRecord
 from kdcore.errors import KdError, UploadError
 from kdcore.ingest.limits import CLASS_NAME as LONGEST_NAME
+from kdcore.trial import Trial
 from kdcore.uploads import SCALES, OwnTeacher, limits
 from pages.parts.deeds import ask_about_files, save
 from pages.parts.look import figure
@@ -25,6 +27,9 @@ LOOKED = "teachers.looked"
 
 JUST_KEPT = "teachers.just_kept"
 """Session key of the teacher that was kept last."""
+
+PATIENCE = 30.0
+"""Seconds that a trial waits for an engine that is starting, or at work on a run."""
 
 KINDS = """
 * **.onnx**: any classifier of pictures in one file, from Keras, JAX, PyTorch or a vendor: one
@@ -202,7 +207,7 @@ def _try_out(each: OwnTeacher, tasks: list[TaskRecord]) -> None:
     ):
         with st.spinner(f"Reading {task.title} …"):
             try:
-                tries[each.name, task.name] = runner().trial(each.name, task.name)
+                tries[each.name, task.name] = _tried(each.name, task.name)
             except KdError as error:
                 tries[each.name, task.name] = str(error)
     if right.button(
@@ -213,6 +218,16 @@ def _try_out(each: OwnTeacher, tasks: list[TaskRecord]) -> None:
         st.switch_page("pages/distill.py")
     if (each.name, task.name) in tries:
         _show_trial(each, task, tries[each.name, task.name])
+
+
+def _tried(teacher: str, task: str) -> Trial | None:
+    """How much it reads; None where the engine stays busy for longer than a visitor waits."""
+    deadline = monotonic() + PATIENCE
+    found = runner().trial(teacher, task)
+    while found is None and monotonic() < deadline:
+        sleep(0.5)
+        found = runner().trial(teacher, task)
+    return found
 
 
 def _show_trial(each: OwnTeacher, task: TaskRecord, trial: Any) -> None:

@@ -7,6 +7,7 @@ from kdcore.errors import UploadError
 from kdcore.runs.runner import Runner
 from kdcore.shelf import Shelf
 from kdcore.trial import Trial
+from pages.parts import own_teacher
 from tests.uploads.onnx_models import linear
 from tests.uploads.test_weights import saved
 
@@ -84,7 +85,24 @@ def test_what_is_no_teacher_is_said_in_a_sentence(open_app, settings, name, cont
     assert uploads.kept(settings.home) == []
 
 
-def test_a_teacher_is_tried_before_a_run_is_spent_on_it(open_app, mine, tried, settings):
+def test_a_trial_waits_for_an_engine_that_is_starting(open_app, mine, monkeypatch):
+    asked = []
+
+    def trial(self, name, task):
+        asked.append(name)
+        return Trial(200, dict.fromkeys(uploads.SCALES, 0.9)) if len(asked) > 1 else None
+
+    monkeypatch.setattr(Runner, "trial", trial)
+    app = open_app(PAGE)
+    app.button(key=f"try.{mine.name}").click().run()
+    assert asked == [mine.name] * 2
+    assert len(app.get("plotly_chart")) == 1
+
+
+def test_a_teacher_is_tried_before_a_run_is_spent_on_it(
+    open_app, mine, tried, settings, monkeypatch
+):
+    monkeypatch.setattr(own_teacher, "PATIENCE", 0.0)
     app = open_app(PAGE)
     app.button(key=f"try.{mine.name}").click().run()
     assert "try again in a moment" in app.info[0].value
